@@ -9,16 +9,20 @@ import pytest
 from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.ending.sweep import sweep
 from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.issue.preparations import UNFINISHED, Preference
+from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import fill
 from shared.broker.pool.tampering import end_touched
-from shared.core.errors import LeaseholdError, Refused, TooMany, Unavailable, Unreachable, Upstream
+from shared.core.errors import ConcurrentChange, LeaseholdError, Refused, TooMany, Unavailable, Unreachable, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.pool import Pool
+from shared.core.preparing import TooManyPreparations
 from shared.core.role import Target
 from shared.kinds.pooling import FOREIGN, Trouble
 from tests.fakes.world import ADMINISTRATOR, WEB, World, request, role, world
 from tests.support.every_kind import TOKENS
 from tests.support.kinds import read_role, write_role
+from tests.support.operations import asking
 from tests.support.pools import fill_up, in_state, pooled_target, take_messages
 
 LATER = 600.0
@@ -117,9 +121,10 @@ async def test_what_no_hint_leads_to_ends_with_the_pool(*, deleted: bool) -> Non
 
 async def test_an_assignment_whose_answer_was_lost_is_looked_for_until_it_must_show() -> None:
     """It was made for the claim, and a replica may not show it yet. Nothing is left once the lease has ended."""
-    scene = world(role(pooled_target(1, pool=Pool(1, assigned=False), ready="none")), lag=20.0)
+    scene = world(role(pooled_target(1, pool=Pool(1, assigned=False), ready="none")))
     await fill_up(scene)
     scene.clock.jump(LATER)
+    scene.cloud.lag = 150.0
     scene.calls.fail("authorization.assign", Unreachable("no answer"), times=99, after=True)
     with pytest.raises(LeaseholdError):
         await issue(scene.ports, request(), IssueRequest(WEB))
@@ -128,3 +133,33 @@ async def test_an_assignment_whose_answer_was_lost_is_looked_for_until_it_must_s
         scene.clock.jump(LATER)
         await sweep(scene.ports, "sweep")
     assert {} == scene.cloud.assignments
+
+
+@pytest.mark.parametrize("size", [0, 1])
+async def test_what_may_have_been_made_is_undone_although_the_ask_is_refused(size: int) -> None:
+    """The answer of the first call was lost, time ran out, and the caller has too many leases that it did not collect.
+
+    A lease that was opened for the caller is not forgotten, and one of the pool does not go back with a secret in it.
+    """
+    scene = world(role(pooled_target(size)))
+    await fill_up(scene)
+    for _ in range(UNFINISHED):
+        lease = await asking(scene)
+        await prepare(scene.ports, "worker", lease.id)
+    scene.preparations.take()
+    await fill_up(scene)
+    known, standing = {*scene.leases.rows}, [lease.id for lease in in_state(scene, State.POOLED)]
+    assert size == len(standing)
+    call = "directory.add_secret" if size else "directory.upsert_application"
+    scene.calls.fail(call, Unreachable("no answer"), after=True)
+    scene.calls.fail(call, ConcurrentChange("busy"), times=99)
+    with pytest.raises(TooManyPreparations):
+        await issue(scene.ports, request(), IssueRequest(WEB), preference=Preference(wait=5))
+    scene.calls.heal()
+    for _ in range(2):
+        scene.clock.jump(200)
+        await sweep(scene.ports, "sweep")
+    (asked,) = {*standing} or {*scene.leases.rows} - known
+    assert State.ENDED is scene.leases.rows[asked].state
+    live = {lease.footprint.unique_name for lease in scene.leases.rows.values() if lease.state.is_live}  # type: ignore[attr-defined]
+    assert live == {each.unique_name for each in scene.cloud.applications.values()} - {""}

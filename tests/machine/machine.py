@@ -212,6 +212,8 @@ class Machine(RuleBasedStateMachine):
         self._require_told()
         self.on_azure.clock.jump(_A_WEEK)
         self.on_azure.do(lambda ports: sweep(ports, "sweep"))
+        # A worker may have died between a key and its lease.
+        self.on_azure.do(lambda ports: reconcile(ports, "reconcile"))
         assert ({}, {}) == (self.on_azure.leases.rows, self.on_azure.leases.keys)
 
     def _wanted(self, role: RoleName) -> IssueRequest:

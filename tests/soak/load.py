@@ -9,9 +9,22 @@ from typing import Any
 
 from local.visitor import Broker
 from tests.soak.seen import Held
-from tests.soak.soak_stack import FLUSHED, PRINCIPALS, SECRETS, SoakStack
+from tests.soak.soak_stack import (
+    ASKS,
+    CERTIFIED,
+    FLUSHED,
+    GRANTS,
+    POOLED,
+    PRINCIPALS,
+    SECRETS,
+    TOKENS,
+    WORKLOADS,
+    SoakStack,
+)
 
-_ROLES = (PRINCIPALS, PRINCIPALS, PRINCIPALS, SECRETS, SECRETS, FLUSHED)
+_ROLES = (PRINCIPALS, PRINCIPALS, SECRETS, SECRETS, FLUSHED, POOLED, POOLED, TOKENS, WORKLOADS, CERTIFIED, GRANTS)
+_POLL, _PATIENCE = 2.0, 20.0
+"""Seconds between two looks whether a lease can be collected, and until a client forgets it."""
 _LAG = 8.0
 """Seconds in which Entra may still refuse a credential that it took a moment before: the profile's longest, 120 s, at
 ``SPEED``, and two to spare."""
@@ -55,14 +68,19 @@ async def _life(soak_stack: SoakStack, chance: Random) -> None:
 
 async def _issued(soak_stack: SoakStack, chance: Random) -> Any:
     """The answer of an issue. Every other client has a key, and asks once more when no success comes back."""
-    path, reason = f"roles/{chance.choice(_ROLES)}/leases", {"reason": "soak"}
+    role = chance.choice(_ROLES)
+    path, reason = f"roles/{role}/leases", {"reason": "soak", **ASKS.get(role, {})}
+    prefer = chance.choice(("", "", "respond-async", "wait=1"))
     key = chance.choice(("", chance.randbytes(16).hex()))
-    made = await soak_stack.call("issue", await soak_stack.broker(), "POST", path, reason, key)
+    made = await soak_stack.call("issue", await soak_stack.broker(), "POST", path, reason, key, prefer)
     if made is None and key:
-        made = await soak_stack.call("repeat", await soak_stack.broker(), "POST", path, reason, key)
+        made = await soak_stack.call("repeat", await soak_stack.broker(), "POST", path, reason, key, prefer)
+    until = asyncio.get_running_loop().time() + _PATIENCE
     while made is not None and "credential" not in made:
-        # It takes longer than the broker lets a caller wait.
-        await asyncio.sleep(made["next"]["after"])
+        # It takes longer than the caller waits, or than the broker lets it wait.
+        if asyncio.get_running_loop().time() > until:
+            return None
+        await asyncio.sleep(min(_POLL, made["next"]["after"]))
         made = await soak_stack.call("collect", await soak_stack.broker(), "GET", f"leases/{made['lease']['id']}/credential")
     return made
 
@@ -86,7 +104,12 @@ async def _list(soak_stack: SoakStack, broker: Broker, held: Held) -> None:
 
 
 async def _use(soak_stack: SoakStack, _: Broker, held: Held) -> None:
-    """Signs in. A replica that has not heard of the secret says no for some seconds; whoever says no for longer has lost it."""
+    """Signs in, if the credential is a secret.
+
+    A replica that has not heard of the secret says no for some seconds; whoever says no for longer has lost it.
+    """
+    if "client_secret" not in held.credential:
+        return
     until = asyncio.get_running_loop().time() + _LAG
     while not await soak_stack.signs_in(dict(held.credential)):
         if not _must_last(held):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,8 @@ import httpx
 from local.stack import Stack
 from local.visitor import Broker, Visitor
 from tests.soak.seen import Seen
+from tests.support.certificates import plain
+from tests.support.every_kind import ARM, WORKLOAD
 
 SPEED = 20
 """By which every delay of Azure's is divided, so that minutes become seconds."""
@@ -22,6 +24,13 @@ HOLD, SETTLE = 3, 9
 EVERY_FEW_SECONDS = "*/5 * * * * *"
 PRINCIPALS, SECRETS, FLUSHED = "principals", "secrets", "flushed"
 """Roles: of service principals, of secrets on one application, and one that an operator revokes as a whole."""
+POOLED, TOKENS, WORKLOADS, CERTIFIED, GRANTS = "pooled", "tokens", "workloads", "certified", "grants"
+"""Roles: with a pool of secrets, of tokens, of workloads' own tokens, and of certificates; and one that gives roles alone."""
+ASKS: Mapping[str, Mapping[str, Any]] = {
+    WORKLOADS: {"federated_identity": WORKLOAD.document()},
+    CERTIFIED: {"certificate": plain()},
+}
+"""What an ask says of the credential, by role."""
 _HOLDER = "vm-web"
 _CALL_TIMEOUT = 60.0
 """Seconds for which a client waits: less than the platform does, more than an undo within a request may take."""
@@ -58,10 +67,13 @@ class SoakStack:
         token = (await self.visitor.control("POST", "token", wanted))["access_token"]
         return Broker(self.visitor, self.chance.choice(self.stack.hosts).url, token)
 
-    async def call(self, verb: str, broker: Broker, method: str, path: str, body: Any = None, key: str = "") -> Any:
+    async def call(
+        self, verb: str, broker: Broker, method: str, path: str, body: Any = None, key: str = "", prefer: str = ""
+    ) -> Any:
         """The answer's JSON if it is a success, else ``None``; noted under that verb either way."""
         began = time.perf_counter()
         headers = {"authorization": f"Bearer {broker.token}"} | ({"idempotency-key": key} if key else {})
+        headers |= {"prefer": prefer} if prefer else {}
         url = f"{broker.url}/api/v1/{path}"
         try:
             reply = await self.visitor.http.request(method, url, json=body, headers=headers, timeout=_CALL_TIMEOUT)
@@ -113,17 +125,20 @@ async def opened(plan: Plan) -> AsyncIterator[SoakStack]:
         "LEASEHOLD_HOLD_SECONDS": str(HOLD),
         "LEASEHOLD_SETTLE_SECONDS": str(SETTLE),
         "LEASEHOLD_ISSUES_PER_MINUTE": "0",
+        "LEASEHOLD_COLLECT_SECONDS": "60",
     }
+    each = EVERY_FEW_SECONDS
     async with (
-        Stack(hosts_wanted=2, settings=settings, sweep_schedule=EVERY_FEW_SECONDS, groups=True) as stack,
+        Stack(hosts_wanted=2, settings=settings, sweep_schedule=each, fill_schedule=each, groups=True) as stack,
         stack.visitor() as visitor,
     ):
         soak_stack = SoakStack(stack, visitor, plan)
-        await _configure(soak_stack)
+        await configure(soak_stack)
         yield soak_stack
 
 
-async def _configure(soak_stack: SoakStack) -> None:
+async def configure(soak_stack: SoakStack, *, pools: bool = True) -> None:
+    """Writes the roles. Without ``pools``, what stands in them ends."""
     described, state = soak_stack.stack.described, await soak_stack.visitor.control("GET", "state")
     admin = await soak_stack.broker("admin")
     app = f"/subscriptions/{described['subscription_id']}/resourceGroups/app"
@@ -137,3 +152,12 @@ async def _configure(soak_stack: SoakStack) -> None:
     await admin.must(
         "PUT", f"roles/{SECRETS}", common | {"type": "application_secret", "ready": "none", "application_object_id": legacy}
     )
+    pool = {"size": 2 if pools else 0}
+    pooled = own | {"ready": "token", "pool": pool}
+    await admin.must("PUT", f"roles/{POOLED}", pooled)
+    await admin.must("PUT", f"roles/{TOKENS}", pooled | {"credential": "token", "token_scopes": [ARM]})
+    trusted = {"credential": "federated", "federated_identities": [WORKLOAD.document()]}
+    await admin.must("PUT", f"roles/{WORKLOADS}", pooled | trusted | {"pool": pool | {"assigned": False}})
+    await admin.must("PUT", f"roles/{CERTIFIED}", pooled | {"credential": "certificate"})
+    grants = common | {"type": "role_grant", "azure_roles": own["azure_roles"], "on_existing": "ignore"}
+    await admin.must("PUT", f"roles/{GRANTS}", grants)

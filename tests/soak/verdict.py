@@ -119,6 +119,8 @@ def _fault(seen: Seen, lease: Lease) -> str:
     held = seen.given.get(lease.id)
     if lease.cause in {Cause.FAILED, Cause.UNFINISHED} and held is not None:
         return f"was given to a holder and taken back: {lease.cause}"
+    if lease.cause is Cause.TAMPERED:
+        return "was touched by somebody else, and there is nobody else"
     if lease.cause is Cause.REVOKED and lease.id.role != FLUSHED and lease.id not in seen.asked_back:
         return "was revoked, and nobody has asked for it"
     end = max(lease.expires_at, held.expires_at) if held else lease.expires_at

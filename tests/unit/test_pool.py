@@ -133,6 +133,12 @@ def test_a_failing_pool_waits_longer_and_longer_up_to_a_quarter_of_an_hour() -> 
     assert not Filling().is_waiting(START)
 
 
+def test_a_pool_that_fails_for_weeks_still_waits_a_quarter_of_an_hour() -> None:
+    """However often it has failed."""
+    going = Filling(failures=5000).failed(START, "azure_refused", 0.5)
+    assert (5001, START + timedelta(seconds=900)) == (going.failures, going.next_at)
+
+
 @pytest.mark.parametrize(
     ("ready", "wanted", "expected"), [(0, 1, True), (1, 1, False), (1, 2, False), (1, 3, True), (2, 4, False), (0, 0, False)]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -49,6 +49,8 @@ class Attempt:
     minting: Minting
     preference: Preference | None
     waits_until: float
+    is_in_doubt: bool = field(default=False, init=False)
+    """Whether calls to Azure have begun whose answers may be lost. What is refused from then on has perhaps made something."""
 
     async def carry_out(self) -> Issued | Accepted:
         """Raises ``LostRace`` if another worker has moved the lease, ``Rejected``, ``Upstream``: nothing is undone yet."""
@@ -114,6 +116,7 @@ class Attempt:
         The lease keeps its plan: whoever undoes it looks for what the plan names, whichever worker has made it.
         """
         if not preference.is_async:
+            self.is_in_doubt = True
             # Of others that was asked before anything was made.
             await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
@@ -123,6 +126,7 @@ class Attempt:
 
     async def _leave_prepared(self, preference: Preference) -> Accepted:
         """The holder collects the lease later, with another credential: this one is removed, and is nowhere."""
+        self.is_in_doubt = True
         await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
         await self.ports.audit.record(event_of(self.ports, self.actor, "prepare", self.lock.lease))

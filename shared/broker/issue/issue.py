@@ -137,13 +137,14 @@ class _Issuing:
             attempt = Attempt(ports, actor, lock, minting, self.preference, self.waits_until)
             clean_up = CleanUp(ports, actor.id, lock, minting)
             try:
-                return (await both(attempt.carry_out(), opened.refill(ports)))[0]
+                return (await both(opened.refill(ports), attempt.carry_out()))[1]
             except LostRace as lost:
                 await clean_up.run()
                 raise Interrupted from lost
             except Rejected as refused:
                 # Refused before anything was made, or once something was prepared that the credential cannot be added to.
-                await (opened.withdraw(ports, lock) if clean_up.has_made_nothing else clean_up.run())
+                is_nothing = clean_up.has_made_nothing and not attempt.is_in_doubt
+                await (opened.withdraw(ports, lock) if is_nothing else clean_up.run())
                 await look_at_role(ports, actor.id, filled.template, refused)
                 withhold_faults(actor.caller, refused)
                 raise

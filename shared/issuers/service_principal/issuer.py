@@ -146,14 +146,13 @@ class ServicePrincipalIssuer:
         key, application_id = _key(order, target), known(claimed.application_id)
         if claimed.held.given and key is None:
             return claimed
-        # What is there already may be enough for the credential. Whoever undoes the lease waits for what is given from here on.
-        made = replace(claimed, held=replace(claimed.held, given=True))
-        note(made)
+        # What is there already may be enough for the credential.
+        note(claimed)
         if key is not None:
             await self.means.repeat_on_fresh(order, lambda: self.directory.add_key(application_id, key))
         if not claimed.held.given:
-            await self._give(order, made, target, note)
-        return made
+            await self._give(order, claimed, target, note)
+        return replace(claimed, held=replace(claimed.held, given=True))
 
     async def credential(self, order: Order, footprint: ServicePrincipalFootprint, note: Callable[[ObjectId], None]) -> Minted:
         """Asks the kind of credential. Raises ``RoleOutdated`` as ``plan`` does."""
