@@ -101,11 +101,11 @@ class AccessProbe:
         if isinstance(look, ProbeLook) and self.hosts.kind_of(host_of(look.url)) is None:
             # The settings may be others than when the role was written.
             return Verdict(Word.NEVER, "host_not_allowed")
-        if (wait := await self._turn(look, deadline)) is not None:
-            return Verdict(Word.NOTHING, retry_after=wait)
         signed = await sign_in(self._resource_of(look))
         if signed.token is None:
             return signed.said(is_settled=is_settled(self.clock, since))
+        if (wait := await self._turn(look, deadline)) is not None:
+            return Verdict(Word.NOTHING, retry_after=wait)
         match look:
             case AppRolesLook():
                 return carries(signed.token, look.wanted)

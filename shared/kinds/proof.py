@@ -52,7 +52,7 @@ async def prove_secret(
     access: Access | None = None,
     looks: Sequence[Look] = (),
 ) -> Proof:
-    """Tries a client secret: two rounds of sign-ins, then all looks side by side. Raises ``NeverReady``; ends at ``deadline``.
+    """Tries a client secret: two rounds of sign-ins, and all looks, side by side. Raises ``NeverReady``; ends at ``deadline``.
 
     ``looks`` are empty if the role asks for no more than a token. Looks need an ``access``.
     """
@@ -64,11 +64,14 @@ async def prove_secret(
 
 
 async def prove(signing_in: Awaitable[bool], sees: Callable[[Look], Awaitable[bool]], looks: Sequence[Look]) -> Proof:
-    """Tries whatever credential: the rounds of sign-ins first, then all looks side by side. Raises what these raise."""
+    """Tries whatever credential: the rounds of sign-ins and all looks, side by side. Raises what these raise.
+
+    A look signs in anew for each of its tries. So as long as nobody can sign in, it reads nothing.
+    """
     places = tuple(look.name for look in looks)
-    if not await signing_in:
+    signed_in, *shown = await all_or_none(signing_in, *(sees(look) for look in looks))
+    if not signed_in:
         return Proof(works=False, unseen=_once(TOKEN, *places))
-    shown = await all_or_none(*(sees(look) for look in looks))
     failed = {name for name, is_shown in zip(places, shown, strict=True) if not is_shown}
     seen = _once(TOKEN, *(name for name in places if name not in failed))
     return Proof(not failed, seen, _once(*(name for name in places if name in failed)))
