@@ -158,7 +158,9 @@ class _Fill:
     async def _count(self, name: RoleName) -> int:
         """Returns how many leases stand in the pool or are made for it, by their own rows. Notes hints that were lost."""
         hinted = {each.lease for each in self.hints.get(name, ())}
-        count = 0
+        # First those that are being made: one that is done in between is seen twice rather than never.
+        planned = [view async for view in self._views(name, State.PLANNED)]
+        counted = {view.id for view in planned if view.holder is None and not view.is_overtaken(self._generation(name))}
         async for view in self._views(name, State.POOLED):
             lease = await self._read(view.id)
             if lease is None or lease.state is not State.POOLED:
@@ -167,16 +169,14 @@ class _Fill:
                 # Its hint may be lost, too.
                 await drain(self.ports, hint_of(lease))
                 continue
-            count += 1
+            counted.add(lease.id)
             if lease.id not in hinted:
                 await note(self.ports, hint_of(lease))
         for hint in self.hints.get(name, ()):
             found = await self._read(hint.lease)
             if found is None or not found.is_for_pool:
                 await forget(self.ports, hint)
-        async for view in self._views(name, State.PLANNED):
-            count += view.holder is None and not view.is_overtaken(self._generation(name))
-        return count
+        return len(counted)
 
     async def _read(self, lease_id: LeaseId) -> Lease | None:
         try:
