@@ -163,3 +163,16 @@ async def test_what_may_have_been_made_is_undone_although_the_ask_is_refused(siz
     assert State.ENDED is scene.leases.rows[asked].state
     live = {lease.footprint.unique_name for lease in scene.leases.rows.values() if lease.state.is_live}  # type: ignore[attr-defined]
     assert live == {each.unique_name for each in scene.cloud.applications.values()} - {""}
+
+
+async def test_a_lease_that_is_done_while_the_pool_is_counted_is_counted() -> None:
+    """It is neither seen too early nor too late: else one more is made, and then the oldest is thrown away."""
+    scene = world(role(pooled_target(1, credential=TOKENS)))
+    await fill(scene.ports, "timer")
+    before = len(scene.calls.made)
+    await fill(scene.ports, "timer")
+    lists = [n for n, call in enumerate(scene.calls.made[before:], 1) if call.name == "leases.list"]
+    assert 2 == len(lists)
+    scene.calls.meanwhile(len(scene.calls.made) + lists[1], lambda: take_messages(scene))
+    assert 0 == (await fill(scene.ports, "timer")).opened
+    assert 1 == len(in_state(scene, State.POOLED))
