@@ -116,10 +116,11 @@ def pools(target: Target, lag: float = 0.0) -> list[Scenario]:
 
 
 def deleted_by_hand(made: World) -> World:
-    """The same world, in which somebody has deleted the application, and its principal with it."""
-    made.clock.jump(600)
+    """The same world, six minutes after somebody has deleted the application, and its principal with it."""
+    made.clock.jump(200)
     for application in [each for each in made.cloud.applications.values() if each.wanted is not None]:
         made.cloud.delete_application(application.object_id)
+    made.clock.jump(360)
     return made
 
 

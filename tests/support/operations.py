@@ -35,7 +35,7 @@ from tests.support import holes
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
 from tests.support.full import IS_FULL
 from tests.support.kinds import read_role, write_role
-from tests.support.pools import filling, of_one, watching
+from tests.support.pools import filling, of_one, standing, watching
 
 type Action = Callable[[World], Awaitable[object]]
 
@@ -326,7 +326,7 @@ async def revoking_as_admin(world: World) -> Lease:
 
 def pooled(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
     """A role with one lease in its pool, of that age in seconds."""
-    return _made_by(filling, of_one(target), lag, age)
+    return _made_by(standing, of_one(target), lag, age)
 
 
 def prepared(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:

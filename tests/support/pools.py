@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shared.broker.ending.sweep import sweep
 from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import FillSummary, fill, refill
 from shared.core.lease import Lease, State
@@ -14,6 +15,8 @@ from shared.core.role import Target
 from shared.issuers.service_principal.choice import SECRET, CredentialChoice
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from tests.fakes.world import World, principal_target
+
+_TRIES = 20
 
 
 def pooled_target(
@@ -66,6 +69,18 @@ async def filling(scene: World) -> None:
     """The timer fills the role's pool, and a worker makes what it has opened."""
     await fill(scene.ports, "timer")
     await take_messages(scene)
+
+
+async def standing(scene: World) -> None:
+    """The pool is filled, whatever the replicas show: what is delayed is taken up again."""
+    for _ in range(_TRIES):
+        await filling(scene)
+        if in_state(scene, State.POOLED):
+            return
+        scene.clock.jump(61)
+        await sweep(scene.ports, "sweep")
+        await take_messages(scene)
+    raise AssertionError("the pool is never filled")
 
 
 async def watching(scene: World) -> None:
