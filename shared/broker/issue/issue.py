@@ -18,7 +18,7 @@ from shared.broker.issue.mint import Minting
 from shared.broker.issue.planning import IssueRequest, plan, role_asked_for
 from shared.broker.issue.preparations import Accepted, Preference, require_room
 from shared.broker.pool.claim import Opened, Opening
-from shared.broker.pool.tampering import Vanished, gone, tell
+from shared.broker.pool.tampering import gone, tell
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.scopes import look_for_scopes
 from shared.broker.reconcile.stored_roles import look_at_one
@@ -98,14 +98,20 @@ async def issue(
     waits_until = _waits_until(ports, order, deadline, preference)
     order = replace(order, deadline=min(order.deadline, waits_until))
     opening = Opening(ports, filled, order, replace(planned, generation=generation), key)
-    issuing = _Issuing(ports, replace(actor, decision=decision), filled, rate, preference, waits_until)
+    issuing = _Issuing(ports, replace(actor, decision=decision), filled, rate, preference)
     # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race.
     missing, opened = await both(missing_in_azure(ports, filled, planned.id), opening.next())
     while True:
-        try:
-            return await issuing.carry_out(opened, missing)
-        except Vanished:
-            opened = await opening.next()
+        async with LeaseLock(ports, opened.lease) as lock:
+            await issuing.look_again(opened, lock, missing)
+            minting = Minting(ports.kinds.of(filled.role), opened.order, opened.lease.footprint)
+            attempt = Attempt(ports, issuing.actor, lock, minting, preference, waits_until)
+            try:
+                made = attempt.carry_out()
+                return await made if opened.pooled is None else (await both(opened.refill(ports), made))[1]
+            except LeaseholdError as failure:
+                await issuing.clean_up(failure, opened, attempt)
+        opened = await opening.next()
 
 
 def _waits_until(ports: Ports, order: Order, deadline: float | None, preference: Preference | None) -> float:
@@ -116,50 +122,44 @@ def _waits_until(ports: Ports, order: Order, deadline: float | None, preference:
 
 @dataclass(slots=True)
 class _Issuing:
-    """One ask, which is decided. ``waits_until``: when the caller is to be answered, on the monotonic clock."""
+    """One ask, which is decided."""
 
     ports: Ports
     actor: Actor
     filled: Filled
     rate: AskRate
     preference: Preference | None
-    waits_until: float
     _is_counted: bool = field(default=False, init=False)
 
-    async def carry_out(self, opened: Opened, missing: Missing | None) -> Issued | Accepted:
-        """Raises ``Vanished`` if what stood in the pool is gone. That lease is ending, and the next one may do."""
-        ports, actor, filled = self.ports, self.actor, self.filled
-        async with LeaseLock(ports, opened.lease) as lock:
-            if missing is not None:
-                await self._refuse_missing(opened, lock, missing)
-            await self._look_again(opened, lock)
-            minting = Minting(ports.kinds.of(filled.role), opened.order, opened.lease.footprint)
-            attempt = Attempt(ports, actor, lock, minting, self.preference, self.waits_until)
-            clean_up = CleanUp(ports, actor.id, lock, minting)
-            try:
-                return (await both(opened.refill(ports), attempt.carry_out()))[1]
-            except LostRace as lost:
+    async def clean_up(self, failure: LeaseholdError, opened: Opened, attempt: Attempt) -> None:
+        """Takes back what a failed attempt has made, and raises what the caller is told.
+
+        Returns only if what was claimed from the pool is gone: that lease is ending, and the next one may do.
+        """
+        ports, actor, filled, lock = self.ports, self.actor, self.filled, attempt.lock
+        clean_up = CleanUp(ports, actor.id, lock, attempt.minting)
+        match failure:
+            case LostRace():
                 await clean_up.run()
-                raise Interrupted from lost
-            except Rejected as refused:
+                raise Interrupted from failure
+            case Rejected():
                 # Refused before anything was made, or once something was prepared that the credential cannot be added to.
                 is_nothing = clean_up.has_made_nothing and not attempt.is_in_doubt
                 await (opened.withdraw(ports, lock) if is_nothing else clean_up.run())
-                await look_at_role(ports, actor.id, filled.template, refused)
-                withhold_faults(actor.caller, refused)
-                raise
-            except Throttled:
-                await clean_up.leave_to_sweep()
-                raise
-            except LeaseholdError as failure:
-                if opened.pooled is not None and (trouble := await gone(ports, opened.pooled, failure)) is not None:
-                    await tell(ports, actor.id, opened.pooled, trouble)
-                    clean_up.cause = Cause.VANISHED
-                    await clean_up.leave_to_sweep()
-                    raise Vanished from failure
-                await clean_up.run()
                 await look_at_role(ports, actor.id, filled.template, failure)
-                raise
+                withhold_faults(actor.caller, failure)
+                raise failure
+            case Throttled():
+                await clean_up.leave_to_sweep()
+                raise failure
+        if opened.pooled is not None and (trouble := await gone(ports, opened.pooled, failure)) is not None:
+            await tell(ports, actor.id, opened.pooled, trouble)
+            clean_up.cause = Cause.VANISHED
+            await clean_up.leave_to_sweep()
+            return
+        await clean_up.run()
+        await look_at_role(ports, actor.id, filled.template, failure)
+        raise failure
 
     async def _refuse_missing(self, opened: Opened, lock: LeaseLock, missing: Missing) -> None:
         """Raises why the ask is for what is not there. It counts, so that what there is cannot be tried out at any rate."""
@@ -178,11 +178,13 @@ class _Issuing:
         self._is_counted = True
         return await self.rate.count()
 
-    async def _look_again(self, opened: Opened, lock: LeaseLock) -> None:
+    async def look_again(self, opened: Opened, lock: LeaseLock, missing: Missing | None) -> None:
         """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is
-        seen here. Counts the issue meanwhile.
+        seen here. Counts the issue meanwhile. Raises as ``issue``; then the lease is gone, or back in the pool.
         """
         ports, role = self.ports, self.filled.role
+        if missing is not None:
+            await self._refuse_missing(opened, lock, missing)
         again = both(ports.roles.get(role.name), ports.generations.get(role.name))
         try:
             (found, generation), (wait, _) = await both(again, both(self._count(), opened.taken(ports)))

@@ -19,10 +19,6 @@ _GONE = frozenset({"AADSTS700016", "AADSTS7000229", "AADSTS7000112"})
 of a fresh secret, which a replica may not know yet."""
 
 
-class Vanished(Exception):
-    """What was claimed from a pool is gone. The next lease may do."""
-
-
 async def gone(ports: Ports, pooled: Lease, failure: LeaseholdError) -> Trouble | None:
     """Returns what a failure says of a lease that was claimed from a pool; ``None`` if its objects are there.
 
