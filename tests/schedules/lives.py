@@ -38,7 +38,7 @@ _OVER = 1000.0
 SCENES: dict[str, Callable[[Target], World]] = {
     "fresh": fresh,
     "empty pool": lambda target: fresh(of_one(target)),
-    "pooled": lambda target: pooled(target, age=_AGE),
+    "pooled": lambda target: pooled(target, age=2 * _AGE),
     "prepared": lambda target: prepared(target, age=_AGE),
     "waiting": lambda target: waiting(target, age=_AGE),
     "too long pooled": lambda target: pooled(target, age=_OVER),

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 import shared.broker
-from shared.broker.issue import idempotent, issue
+from shared.broker.issue import idempotent
+from shared.broker.pool import claim
 from shared.broker.ports import Ports
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
@@ -90,7 +91,7 @@ def test_a_request_that_does_not_look_whether_it_has_lost_its_key_is_noticed(mon
         return await ports.leases.open(lease)
 
     monkeypatch.setattr(idempotent, "_ON_ITS_WAY", 0.0)
-    monkeypatch.setattr(issue, "open_lease", opened)
+    monkeypatch.setattr(claim, "open_lease", opened)
     (meeting,) = _named("issue under a key elsewhere + issue under a key elsewhere", "badge")
     assert explore(meeting.pair, Bound(1), judged(meeting.verbs, meeting.start), first=True).violations
 
@@ -185,6 +186,11 @@ _PART_OF_A_VERB = {
     "look_at_role": "of an issue, a preparation and a collection",
     "undo": "of whatever ends a lease",
     "note": "of the reconciliation, and of an issue",
+    "refill": "of the filling of one pool, as a message asks for it",
+    "watch": "of a filling",
+    "open_for_pool": "of a filling",
+    "end_touched": "of a filling, and of the reconciliation",
+    "tell": "of an issue, a filling and the reconciliation",
     "read_again": "of the reconciliation",
     "look_again": "of the reconciliation",
     "look_at_one": "of an issue",

@@ -84,6 +84,5 @@ async def standing(scene: World) -> None:
 
 
 async def watching(scene: World) -> None:
-    """Ten minutes later, the timer looks at what stands in the pool."""
-    scene.clock.jump(600)
+    """The timer fills pools, and looks at what stands there if it is time."""
     await fill(scene.ports, "timer")
