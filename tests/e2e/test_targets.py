@@ -25,7 +25,7 @@ def from_the_readme(deployment: Deployment) -> tuple[dict[str, Any], dict[str, A
     """The role's document and the request, as the README has them for pasting."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     document = re.search(rf"roles/{ROLE} .*?<<EOF\n(.*?)\nEOF\n", text, re.DOTALL)
-    request = re.search(rf"roles/{ROLE}/leases .*?-d '(.*?)'\n", text, re.DOTALL)
+    request = re.search(rf"^lease {ROLE} '(.*?)'", text, re.DOTALL | re.MULTILINE)
     assert document is not None
     assert request is not None
     written = document[1].replace("$subscription", deployment.stack.described["subscription_id"])
