@@ -115,8 +115,8 @@ class Filling:
     until: datetime | None = None
 
     def taken_up(self, now: datetime) -> Filling | None:
-        """Returns it with this worker's turn begun; ``None`` if it is another's."""
-        if self.until is not None and now < self.until:
+        """Returns it with this worker's turn begun; ``None`` if it is another's, or too early for another try."""
+        if self.is_waiting(now) or (self.until is not None and now < self.until):
             return None
         return replace(self, until=now + _TURN, hungry_since=self.hungry_since or now)
 

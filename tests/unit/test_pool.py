@@ -131,6 +131,8 @@ def test_a_failing_pool_waits_longer_and_longer_up_to_a_quarter_of_an_hour() -> 
     assert going.is_waiting(START + timedelta(seconds=899))
     assert not going.is_waiting(START + timedelta(seconds=900))
     assert not Filling().is_waiting(START)
+    assert going.taken_up(START + timedelta(seconds=899)) is None
+    assert going.taken_up(START + timedelta(seconds=900)) is not None
 
 
 def test_a_pool_that_fails_for_weeks_still_waits_a_quarter_of_an_hour() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.broker.pool.hints import drain, forget, hint_of, misfit, note
@@ -50,21 +50,19 @@ async def fill(ports: Ports, request_id: str) -> FillSummary:
         (roles, generations), (hints, fillings) = await both(
             both(ports.roles.list(), ports.generations.all()), both(ports.pools.hints(), ports.pools.fillings())
         )
-        return await _Fill(ports, request_id, {role.name: role for role in roles}, hints, fillings, generations).run()
+        return await _Fill(ports, request_id, {role.name: role for role in roles}, hints, generations).run(fillings)
 
 
 async def refill(ports: Ports, request_id: str, name: RoleName) -> FillSummary:
     """Fills one role's pool, of which a lease was claimed. Raises as ``fill``."""
     with in_background():
-        (role, generation), (hints, fillings) = await both(
-            both(ports.roles.get(name), ports.generations.get(name)),
-            both(ports.pools.oldest(name, MAX_SIZE), ports.pools.fillings()),
+        (role, generation), hints = await both(
+            both(ports.roles.get(name), ports.generations.get(name)), ports.pools.oldest(name, MAX_SIZE)
         )
         if role is None:
             return FillSummary()
-        found, known = {name: hints}, {each: filling for each, filling in fillings.items() if each == name}
-        filling = _Fill(ports, request_id, {name: role}, found, known, {name: generation})
-        return replace(filling.summary, opened=await filling.open_missing())
+        filling = _Fill(ports, request_id, {name: role}, {name: hints}, {name: generation})
+        return FillSummary(opened=await filling.open_missing())
 
 
 @dataclass(slots=True)
@@ -73,17 +71,15 @@ class _Fill:
     request_id: str
     roles: Mapping[RoleName, Role]
     hints: Mapping[RoleName, Sequence[Hint]]
-    fillings: Mapping[RoleName, Filling]
     generations: Mapping[RoleName, Generation]
-    summary: FillSummary = field(default_factory=FillSummary)
 
-    async def run(self) -> FillSummary:
+    async def run(self, fillings: Mapping[RoleName, Filling]) -> FillSummary:
         drained = [await self._drain(name) for name in {*self.hints}]
         opened = await self.open_missing()
         standing = [hint for name in self.hints for hint in self._standing(name)]
         looked_at, tampered = await watch(self.ports, self.request_id, self.roles, standing)
-        for name in self.fillings:
-            await self._tend(name)
+        for name, filling in fillings.items():
+            await self._tend(name, filling)
         return FillSummary(opened, sum(drained), looked_at, tampered)
 
     def _wanted(self, name: RoleName) -> int:
@@ -138,8 +134,6 @@ class _Fill:
         """Returns of what the role's pool is short; ``None`` if of nothing, or if this is not the time, or another's turn."""
         wanted, now = self._wanted(name), self.ports.now()
         if len(self._standing(name)[-wanted:] if wanted else ()) >= wanted:
-            return None
-        if name in self.fillings and self.fillings[name].is_waiting(now):
             return None
         try:
             filling = await self.ports.pools.change_filling(name, lambda it: it.taken_up(now))
@@ -199,9 +193,9 @@ class _Fill:
                 return
             query = replace(query, cursor=LeaseId(page.cursor))
 
-    async def _tend(self, name: RoleName) -> None:
+    async def _tend(self, name: RoleName, filling: Filling) -> None:
         """Tells of a pool that is low for long, and forgets how a pool was filled that is full or is not there any more."""
-        filling, wanted, ready = self.fillings[name], self._wanted(name), len(self._standing(name))
+        wanted, ready = self._wanted(name), len(self._standing(name))
         if ready >= wanted:
             if not wanted:
                 await self._end_unhinted(name)
