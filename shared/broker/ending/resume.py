@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.broker.ending.enqueue import TOGETHER, enqueue
 from shared.broker.ending.undo import claim, undo
+from shared.broker.listing import all_leases
 from shared.broker.ports import Ports
 from shared.core.errors import IdentityRefused, LeaseholdError, LostRace, Uncertain, Unreachable, Unreadable, Upstream
 from shared.core.lease import Cause, Lease, State
@@ -150,14 +151,9 @@ async def _first(waiting: AsyncIterator[LeaseId], many: int) -> AsyncIterator[Le
 async def _waiting(ports: Ports, queued: Container[LeaseId] = ()) -> AsyncIterator[LeaseId]:
     for state in (State.ENDING, State.STUCK):
         query = LeaseQuery(state=state, limit=_PAGE)
-        while True:
-            page = await ports.leases.list(query)
-            for lease in page.items:
-                if lease.last_error.startswith(_CAUSES) and lease.id not in queued:
-                    yield lease.id
-            if page.cursor is None:
-                break
-            query = replace(query, cursor=LeaseId(page.cursor))
+        async for lease in all_leases(ports, query):
+            if lease.last_error.startswith(_CAUSES) and lease.id not in queued:
+                yield lease.id
 
 
 async def _make_due(ports: Ports, lease_id: LeaseId, in_queue: Container[LeaseId]) -> bool:

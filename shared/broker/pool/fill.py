@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.broker.listing import all_leases
 from shared.broker.pool.hints import drain, forget, hint_of, misfit, note
 from shared.broker.pool.making import open_for_pool
 from shared.broker.pool.watch import watch
@@ -183,15 +184,8 @@ class _Fill:
         except Unreadable:
             return None
 
-    async def _views(self, name: RoleName, state: State) -> AsyncIterator[LeaseView]:
-        query = LeaseQuery(role=name, state=state, limit=_PAGE)
-        while True:
-            page = await self.ports.leases.list(query)
-            for view in page.items:
-                yield view
-            if page.cursor is None:
-                return
-            query = replace(query, cursor=LeaseId(page.cursor))
+    def _views(self, name: RoleName, state: State) -> AsyncIterator[LeaseView]:
+        return all_leases(self.ports, LeaseQuery(role=name, state=state, limit=_PAGE))
 
     async def _tend(self, name: RoleName, filling: Filling) -> None:
         """Tells of a pool that is low for long, and forgets how a pool was filled that is full or is not there any more."""

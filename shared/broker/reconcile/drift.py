@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
 
+from shared.broker.listing import all_leases
 from shared.broker.ports import Ports
 from shared.core import ownership
 from shared.core.audit import AuditEvent, Outcome
@@ -170,19 +171,14 @@ class _Comparison:
     async def _suspects(self) -> Mapping[str, list[LeaseId]]:
         """Notes the leases whose objects must be there. Returns those that their kind's survey does not show, by kind."""
         suspects: dict[str, list[LeaseId]] = {kind.type: [] for kind in self._ports.kinds}
-        query = LeaseQuery(standing=True, limit=_PAGE)
-        while True:
-            page = await self._ports.leases.list(query)
-            for view in page.items:
-                self._standing.add(view.id)
-                is_active = view.state is State.ACTIVE
-                if view.state is State.POOLED:
-                    self._pooled.append(view)
-                if view.type in suspects and not self._surveys[view.type].shows(view.id, with_credential=is_active):
-                    suspects[view.type].append(view.id)
-            if page.cursor is None:
-                return suspects
-            query = replace(query, cursor=LeaseId(page.cursor))
+        async for view in all_leases(self._ports, LeaseQuery(standing=True, limit=_PAGE)):
+            self._standing.add(view.id)
+            is_active = view.state is State.ACTIVE
+            if view.state is State.POOLED:
+                self._pooled.append(view)
+            if view.type in suspects and not self._surveys[view.type].shows(view.id, with_credential=is_active):
+                suspects[view.type].append(view.id)
+        return suspects
 
     async def _check(self, lease_id: LeaseId) -> None:
         """Looks at the lease's own objects. They may be missing in a list that was not read, or be too young for the lists."""
