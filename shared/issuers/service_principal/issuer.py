@@ -19,7 +19,6 @@ from shared.core.azure_role import AzureRole
 from shared.core.directory import NewApplication, NewKey
 from shared.core.errors import Absent, Refused, Upstream
 from shared.core.footprint import Assignment
-from shared.core.graph_app_roles import names_of
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import AzureInventory
 from shared.core.readiness.observability import Look as AccessLook
@@ -36,7 +35,7 @@ from shared.issuers.service_principal.pooling import PoolWatch, plan_claimed, pl
 from shared.issuers.service_principal.resolve import Resolving
 from shared.issuers.service_principal.suitable import can_be_trusted, require_suitable
 from shared.issuers.service_principal.survey import ServicePrincipalSurvey
-from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
+from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget, footprint_of
 from shared.issuers.service_principal.undo import Undoing
 from shared.kinds.attempt import Attempt, Look
 from shared.kinds.calls import Authorization, Directory
@@ -93,18 +92,7 @@ class ServicePrincipalIssuer:
         """
         target = _target(order)
         self.graph_permissions.require_still_allowed(target)
-        assignments = tuple(
-            Assignment(role.scope, ownership.assignment_name(order.lease_id, index))
-            for index, role in enumerate(target.azure_roles)
-        )
-        return ServicePrincipalFootprint(
-            unique_name=ownership.unique_name(order.lease_id),
-            assignments=assignments,
-            groups=target.azure_groups,
-            purge=target.permanently_delete,
-            held=CREDENTIALS[target.credential.name].held(self.means, order),
-            graph_app_roles=names_of(target.graph_app_roles),
-        )
+        return footprint_of(order.lease_id, target, CREDENTIALS[target.credential.name].held(self.means, order))
 
     async def prepare(self, order: Order, footprint: ServicePrincipalFootprint, note: Note) -> ServicePrincipalFootprint:
         """Makes the application, then its principal, then all assignments and memberships at once.

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from shared.core import ownership
 from shared.core.directory import LookedAt, NewTrust
 from shared.core.errors import Fault, Malformed, Refused, Upstream
-from shared.core.footprint import Assignment
-from shared.core.graph_app_roles import names_of
 from shared.core.names import ObjectId
 from shared.issuers.service_principal.broker_trust import NAME
 from shared.issuers.service_principal.held import Held
 from shared.issuers.service_principal.means import Means, known
-from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
+from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget, footprint_of
 from shared.kinds.kind import Order
 from shared.kinds.pooling import FOREIGN, UNSEEN, VANISHED, Trouble
 
@@ -32,16 +29,8 @@ def require_poolable(target: ServicePrincipalTarget) -> None:
 
 def plan_pooled(order: Order, target: ServicePrincipalTarget) -> ServicePrincipalFootprint:
     """Names what is made for the pool: the same as for a caller, but for what a claim makes."""
-    lease_id, assigned = order.lease_id, target.assigns_in_pool
-    pairs = enumerate(target.azure_roles if assigned else ())
-    return ServicePrincipalFootprint(
-        unique_name=ownership.unique_name(lease_id),
-        assignments=tuple(Assignment(role.scope, ownership.assignment_name(lease_id, index)) for index, role in pairs),
-        groups=target.azure_groups if assigned else (),
-        purge=target.permanently_delete,
-        held=Held(target.credential.name),
-        graph_app_roles=names_of(target.graph_app_roles) if assigned else (),
-    )
+    planned = footprint_of(order.lease_id, target, Held(target.credential.name))
+    return planned if target.assigns_in_pool else replace(planned, assignments=(), groups=(), graph_app_roles=())
 
 
 def plan_claimed(pooled: ServicePrincipalFootprint, planned: ServicePrincipalFootprint) -> ServicePrincipalFootprint:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from shared.core import ownership
 from shared.core.azure_role import AzureRole
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.footprint import Assignment
-from shared.core.graph_app_roles import GraphAppRole
-from shared.core.names import ObjectId
+from shared.core.graph_app_roles import GraphAppRole, names_of
+from shared.core.names import LeaseId, ObjectId
 from shared.core.parameters.parameter import Parameter
 from shared.core.pool import NONE, Pool
 from shared.core.readiness.probes import ReadyProbe
@@ -82,3 +83,17 @@ class ServicePrincipalFootprint:
     """What there is of a credential that is no secret."""
     graph_app_roles: tuple[str, ...] = ()
     """Names of application permissions of Microsoft Graph that the principal gets. They go with it."""
+
+
+def footprint_of(lease_id: LeaseId, target: ServicePrincipalTarget, held: Held) -> ServicePrincipalFootprint:
+    """Returns all that is made for a lease, before anything is made. Its names follow from the lease's id alone."""
+    return ServicePrincipalFootprint(
+        unique_name=ownership.unique_name(lease_id),
+        assignments=tuple(
+            Assignment(role.scope, ownership.assignment_name(lease_id, index)) for index, role in enumerate(target.azure_roles)
+        ),
+        groups=target.azure_groups,
+        purge=target.permanently_delete,
+        held=held,
+        graph_app_roles=names_of(target.graph_app_roles),
+    )
