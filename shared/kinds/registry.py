@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Protocol
 
@@ -88,6 +89,16 @@ class Kinds:
         """Returns whose tokens stand for the credential of a lease with that footprint. Raises ``UnknownKind``."""
         found: FederatedIdentity | None = self.of(footprint).schema.used_by(footprint)
         return found
+
+    def with_derived(self, lease: Lease) -> Lease:
+        """Returns the lease with what is read from its footprint, and not stored again. Raises ``UnknownKind``."""
+        footprint = lease.footprint
+        return replace(
+            lease,
+            scopes=self.scopes_of(footprint),
+            used_by=self.used_by(footprint),
+            graph_app_roles=self.graph_app_roles_of(footprint),
+        )
 
     def services(self, lease: Lease) -> list[frozenset[Service]]:
         """Returns for each part that is left of the lease the services that undoing it calls."""

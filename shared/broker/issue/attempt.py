@@ -71,9 +71,8 @@ class Attempt:
             return await self._leave_prepared(self.preference)
         ready, readiness, ends = proven.ready, proven.readiness, credential.ends_at
         # Less may have been made than was planned.
-        scopes = self.ports.kinds.scopes_of(learned)
         lease = await self.lock.release(
-            lambda it: replace(it.knowing(learned), scopes=scopes).activated(
+            lambda it: self.ports.kinds.with_derived(it.knowing(learned)).activated(
                 self.ports.now(), ready=ready, readiness=readiness, tokens_until=ends
             )
         )

@@ -82,9 +82,6 @@ def plan(
         state=State.PLANNED,
         holder=holder,
         parts=(footprint,),
-        scopes=ports.kinds.scopes_of(footprint),
-        used_by=ports.kinds.used_by(footprint),
-        graph_app_roles=ports.kinds.graph_app_roles_of(footprint),
         parameters=filled.values,
         within=filled.within or "",
         planned_at=now,
@@ -102,7 +99,7 @@ def plan(
         target_digest=target_digest(ports.kinds, role.target),
         asked=wanted.ask.credential,
     )
-    return order, lease
+    return order, ports.kinds.with_derived(lease)
 
 
 def lifetime_of(role: Role, wanted: IssueRequest) -> int:

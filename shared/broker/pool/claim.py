@@ -165,9 +165,7 @@ class Opening:
         kinds = self.ports.kinds
         order = replace(self.order, lease_id=pooled.id, claimed=True)
         footprint = pool_issuer(kinds.of(pooled)).plan_claimed(order, pooled.footprint)
-        scopes, used_by, app_roles = kinds.scopes_of(footprint), kinds.used_by(footprint), kinds.graph_app_roles_of(footprint)
-        parts = (footprint,)
-        return order, replace(self._from_now(), parts=parts, scopes=scopes, used_by=used_by, graph_app_roles=app_roles)
+        return order, kinds.with_derived(replace(self._from_now(), parts=(footprint,)))
 
     def _from_now(self) -> Lease:
         """Returns the lease as it is planned, with its instants from now on: the first one that was taken may have vanished."""

@@ -49,7 +49,6 @@ async def open_for_pool(ports: Ports, request_id: str, role: Role, generation: i
         state=State.PLANNED,
         holder=None,
         parts=(footprint,),
-        scopes=kinds.scopes_of(footprint),
         planned_at=now,
         issued_at=now,
         expires_at=now + timedelta(seconds=role.ttl),
@@ -63,7 +62,7 @@ async def open_for_pool(ports: Ports, request_id: str, role: Role, generation: i
         generation=generation,
         prepare_by=now + timedelta(seconds=timing.prepare),
     )
-    opened = await ports.leases.open(planned)
+    opened = await ports.leases.open(kinds.with_derived(planned))
     event = AuditEvent(now, "fill", Outcome.DONE, request_id, role=role.name, lease=lease_id)
     await ports.audit.record(event)
     await send_preparation(ports, opened)

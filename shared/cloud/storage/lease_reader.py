@@ -102,12 +102,9 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
     view, own = _view(json.loads(row["View"])), json.loads(joined("Own", row))
     due_at = instant(own["due_at"])
     parts = tuple(kinds.read_footprint(each) for each in (own["footprint"], *own.get("other_parts", ())))
-    return Lease(
+    lease = Lease(
         **{each.name: getattr(view, each.name) for each in fields(view)},
         parts=parts,
-        scopes=kinds.scopes_of(parts[0]),
-        used_by=kinds.used_by(parts[0]),
-        graph_app_roles=kinds.graph_app_roles_of(parts[0]),
         planned_at=_instant(own, "planned_at") or ownership.opened_at(view.id),
         due_at=due_at,
         made_by=_instant(own, "made_by") or due_at,
@@ -137,6 +134,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         by_scope=read_by_scope(row),
         version=etag_of(row),
     )
+    return kinds.with_derived(lease)
 
 
 def _view(stored: Mapping[str, Any]) -> LeaseView:
