@@ -19,7 +19,7 @@ from typing import Any
 from local.cloud.control import provision
 from local.cloud.control.judge import judge
 from local.cloud.engine.http import HttpRequest
-from shared.broker.configure.roles import put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.ending.sweep import sweep
 from shared.broker.issue.attempt import Issued
 from shared.broker.issue.collect import collect
@@ -35,7 +35,7 @@ from tests.bench.bench_stack import NotMeasuredError
 from tests.fakes.calls import MadeCall
 from tests.fakes.world import ADMINISTRATOR, ALICE, EXCHANGE, request
 from tests.machine.azure import ARM, ENTRA
-from tests.machine.on_azure import BrokerOnAzure
+from tests.machine.on_azure import POOLED, BrokerOnAzure
 
 PROFILE, SEED = "typical", 5
 STORAGE = 0.01
@@ -184,7 +184,10 @@ class Scene:
 
 @asynccontextmanager
 async def scene(*, blobs: bool = False) -> AsyncIterator[Scene]:
-    """A broker with nothing issued. From here on calls take their time. With ``blobs`` its role is over a storage account."""
+    """A broker with nothing issued, and without any pool but that of the role that is measured.
+
+    From here on calls take their time. With ``blobs`` the role is over a storage account.
+    """
     logging.disable(logging.ERROR)
     on = await asyncio.to_thread(BrokerOnAzure, profile=PROFILE, seed=SEED)
     world = on.azure.world
@@ -194,6 +197,8 @@ async def scene(*, blobs: bool = False) -> AsyncIterator[Scene]:
         provision.resource(world, scope)
         provision.role_assignment(world, on.azure.broker.object_id, "User Access Administrator", scope)
     async with on.worker() as ports:
+        for each in POOLED:
+            await delete_role(ports, request(ADMINISTRATOR), each, revoking=False)
         on.calls.gate = _Latency(on)
         yield Scene(on, ports, Scope.parse(scope), granted)
 
