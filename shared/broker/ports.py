@@ -26,6 +26,7 @@ from shared.core.ports.queue import Preparations, QueuedMarkers, Revocations
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
+from shared.kinds.delivering import Courier
 from shared.kinds.registry import Kinds
 from shared.resilience.outages import Outages
 from shared.resilience.pace import Pace
@@ -90,6 +91,7 @@ class Ports:
     revocations: Revocations
     preparations: Preparations
     pools: Pools
+    courier: Courier
     kinds: Kinds
     inventory: AzureInventory
     home: ObjectId

@@ -8,6 +8,7 @@ from shared.broker.access import holds, issuing_from, lease_for
 from shared.broker.issue.asking import filled_as_kept, refilled
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
+from shared.broker.upkeep import renewed_at_vault
 from shared.core.access.decide import Decision
 from shared.core.caller import Caller
 from shared.core.errors import Conflict, Fault, LostRace, Malformed
@@ -31,8 +32,9 @@ async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | 
         lease = await lease_for(ports, actor.caller, lease_id, "renew")
         role, generation, decision = await _role_as_it_is(ports, actor.caller, lease)
         message = _require_renewable(ports, lease.under(generation), role)
+        wanted = await renewed_at_vault(ports, lease, _renewed(ports, lease, role, increment))
         try:
-            renewed = await ports.leases.swap(_renewed(ports, lease, role, increment), former=lease)
+            renewed = await ports.leases.swap(wanted, former=lease)
         except LostRace:
             continue
         event = actor.done(ports, "renew", role=lease.id.role, lease=lease.id, reason=message, decision=decision)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from shared.broker.ports import Ports
 from shared.core.caller import Caller
+from shared.core.delivery import placed, suffix_of
 from shared.core.errors import Caution, Fault, Malformed, Rejected, RoleOutdated, Unreadable
 from shared.core.given_powers import gives_roles, gone, gone_scopes
 from shared.core.lease import Lease
@@ -29,8 +30,16 @@ def broken_by(ports: Ports, role: Role) -> tuple[Fault, ...]:
         *protected(ports, role),
         *gives_roles(azure_roles),
         *gone(azure_roles),
+        *foreign_suffixes(ports, role),
         *(refusal.faults if refusal is not None else ()),
     )
+
+
+def foreign_suffixes(ports: Ports, role: Role) -> tuple[Fault, ...]:
+    """Returns a fault for each vault of the role that is none of this cloud's. Does not call Azure."""
+    suffix = ports.courier.suffix
+    message = f"expected an address under .{suffix}"
+    return tuple(Fault(place, message) for place, vault in placed(role.delivery) if suffix_of(vault) != suffix)
 
 
 def closed(ports: Ports, role: Role) -> Malformed | None:

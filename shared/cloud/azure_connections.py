@@ -6,12 +6,16 @@ library's own requests and answers took a third of the processor time of a read.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
 from azure.core.exceptions import (
     IncompleteReadError,
     ServiceRequestError,
@@ -27,7 +31,9 @@ from shared.cloud.connections import CONNECT_SECONDS, READ_SECONDS, PlainAnswer,
 class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
     """Waits no longer for an answer than the work may that needs the answer."""
 
-    def __init__(self, *, read_seconds: float = READ_SECONDS) -> None:
+    session: Any
+
+    def __init__(self, *, read_seconds: float = READ_SECONDS, gateway: str = "") -> None:
         super().__init__(
             connection_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
@@ -36,6 +42,18 @@ class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it laz
             use_env_settings=bool(getproxies().keys() - {"no"}),
         )
         self._read_seconds = read_seconds
+        self._gateway = gateway
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Opens the connections. Those to hosts behind a gateway go there: the host's name stays in the request and in TLS."""
+        if self._gateway and not self._is_open:
+            connector = aiohttp.TCPConnector(resolver=_Gateway(self._gateway), ttl_dns_cache=None)
+            self.session = aiohttp.ClientSession(
+                connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+        self._is_open = True
+        await super().open()
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Returns the answer to a request of the library's, or to a plain one. Raises ``AzureError`` if there is none."""
@@ -56,6 +74,28 @@ class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it laz
                 auto_decompress=True,
             ) as answer:
                 return PlainAnswer(answer.status, answer.headers, await answer.read())
+
+
+class _Gateway(AbstractResolver):
+    """Every host has the address of the gateway."""
+
+    def __init__(self, origin: str) -> None:
+        found = urlsplit(origin)
+        self._host, self._port = found.hostname or "", found.port or 443
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,  # noqa: ARG002 - that of the gateway counts
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> list[ResolveResult]:
+        """Returns the gateway's addresses for the host."""
+        found = await self._resolver.resolve(self._host, self._port, family)
+        return [ResolveResult(**{**each, "hostname": host}) for each in found]
+
+    async def close(self) -> None:
+        """Keeps nothing."""
 
 
 @contextmanager

@@ -68,6 +68,16 @@ GRAPH: Final[Codes] = {
 }
 """https://learn.microsoft.com/graph/errors. Codes within ``details`` count as well."""
 
+KEY_VAULT: Final[Codes] = {
+    "SecretNotFound": Absent,
+    "ObjectIsDeletedButRecoverable": AlreadyExists,
+    "ObjectIsBeingDeleted": NotReplicated,
+    "ForbiddenByRbac": Refused,
+    "ForbiddenByFirewall": Refused,
+    "SecretDisabled": Refused,
+}
+"""https://learn.microsoft.com/azure/key-vault/general/rest-error-codes. The codes are those within ``innererror``."""
+
 GRAPH_STATUSES: Final[Statuses] = {**NOT_FOUND_IS_ABSENT, _CONFLICT: AlreadyExists}
 """As ``RESOURCE_MANAGER_STATUSES``. But here a 404 proves an absence: the broker sees all of its one directory."""
 

@@ -25,6 +25,7 @@
     │   └── TooMany
     ├── Upstream                 Azure failed or refused
     │   ├── Throttled            asked to come back later; nothing happened
+    │   │   └── VaultLeft◊       what a lease has delivered is still in its vault
     │   ├── NotReplicated        a fresh object is not known everywhere yet; nothing happened
     │   ├── ConcurrentChange     two changes of one object met; nothing happened
     │   ├── IdentityRefused      Azure takes no token of the broker's identity; nothing happened
@@ -50,7 +51,8 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``, ¶ ``tenant_policy``.
+In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``, ¶ ``tenant_policy``,
+◊ ``vault_errors``.
 """
 
 from __future__ import annotations

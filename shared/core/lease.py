@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.core.delivery import DeliveryPart, DeliveryState, DeliveryView
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
@@ -113,6 +114,22 @@ class Lease(LeaseView):
         return self.parts[0]
 
     @property
+    def delivery(self) -> DeliveryView | None:
+        """Where its credential lies, or will lie; ``None`` if the lease is not delivered."""
+        for place, part in enumerate(self.parts):
+            if isinstance(part, DeliveryPart):
+                return DeliveryView(part.vault, part.name, part.version, self._delivery_state(place, part))
+        return None
+
+    def _delivery_state(self, place: int, part: DeliveryPart) -> DeliveryState:
+        is_undone = self.state is State.ENDED or place in self.undone
+        if is_undone:
+            return "kept_by_azure" if part.is_kept else "ended"
+        if self.state in {State.ENDING, State.STUCK}:
+            return "ending"
+        return "delivered" if part.version else "pending"
+
+    @property
     def residual_until(self) -> datetime | None:
         """Until when a token that was handed out may outlive the lease; ``None`` as long as nobody has begun to end it."""
         return None if self.state.is_open else self.tokens_until
@@ -159,10 +176,16 @@ class Lease(LeaseView):
         """Whether a worker should still prepare the lease, although no caller waits for it."""
         return self.state is State.PLANNED and self.prepare_by is not None and now < self.prepare_by
 
-    def taken_up(self, until: datetime, made_by: datetime) -> Lease:
-        """PLANNED, locked until ``until`` by the worker that received its message. By ``made_by`` that worker has given up."""
+    def taken_up(self, until: datetime, made_by: datetime, *, with_credential: bool = False) -> Lease:
+        """PLANNED, locked until ``until`` by the worker that received its message. By ``made_by`` that worker has given up.
+
+        ``with_credential``: the worker makes the credential as well. An earlier try may have left another one.
+        """
         self._step(Event.TAKE_UP)
-        return replace(self, due_at=until, made_by=made_by)
+        taken = replace(self, due_at=until, made_by=made_by)
+        if not with_credential:
+            return taken
+        return replace(taken, maybe_more_secrets=self.maybe_more_secrets or self.rotations > 0, rotations=self.rotations + 1)
 
     @property
     def is_for_pool(self) -> bool:
@@ -303,6 +326,20 @@ class Lease(LeaseView):
         self._step(Event.RENEW)
         expires = max(self.expires_at, min(until, self.max_expires_at))
         return replace(self, expires_at=expires, due_at=expires)
+
+    def lasts(self, now: datetime) -> bool:
+        """Whether it is ACTIVE, and its end is still to come. If it is due all the same, then to be kept up."""
+        return self.state is State.ACTIVE and now < self.expires_at
+
+    def behind(self, error: str, again: datetime) -> Lease:
+        """ACTIVE: its vault was not told of its end. A sweep tells the vault at ``again``, unless the lease ends before."""
+        self._step(Event.FALL_BEHIND)
+        return replace(self, last_error=error, due_at=min(again, self.expires_at))
+
+    def kept_up(self) -> Lease:
+        """ACTIVE: its vault was told of its end."""
+        self._step(Event.KEEP_UP)
+        return replace(self, last_error="", due_at=self.expires_at)
 
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
         """-> ENDING, locked until ``until``. The first cause stays. A stuck lease stays STUCK until it has ended.

@@ -88,6 +88,10 @@ class Event(StrEnum):
     """A worker makes the credential of a prepared lease while its holder waits."""
     ACTIVATE = "activate"
     RENEW = "renew"
+    FALL_BEHIND = "fall behind"
+    """The vault of a delivered lease was not told of the lease's end. A sweep tells it."""
+    KEEP_UP = "keep up"
+    """The vault was told."""
     ROTATE = "rotate"
     PROVE = "prove"
     """A worker tries out a fresh credential, while the former one still works."""
@@ -112,6 +116,7 @@ class Due(StrEnum):
     COLLECT_BY = "the instant by which it must be collected"
     COLLECTED = "the instant by which it must be collected, or the one by which the worker has given up, if that is later"
     EXPIRY = "its end"
+    UPKEEP = "the next try to tell its vault, or its end if that is earlier"
     UNDOING = "the end of the lease lock, or now if no worker takes the lease"
     ATTEMPT = "the next attempt"
     RETENTION = "the end of the retention"
@@ -153,6 +158,8 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
     Event.COLLECT: (Due.COLLECTED, _staying(State.PREPARED)),
     Event.ACTIVATE: (Due.EXPIRY, dict.fromkeys((State.PLANNED, State.PREPARED), State.ACTIVE)),
     Event.RENEW: (Due.EXPIRY, _staying(State.ACTIVE)),
+    Event.FALL_BEHIND: (Due.UPKEEP, _staying(State.ACTIVE)),
+    Event.KEEP_UP: (Due.EXPIRY, _staying(State.ACTIVE)),
     Event.ROTATE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.PROVE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.END_ROTATION: (Due.AS_BEFORE, _staying(State.ACTIVE)),

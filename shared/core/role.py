@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import ClassVar, Literal, Protocol
 
 from shared.core.access.bounds import Bounds
+from shared.core.delivery import Delivery
 from shared.core.errors import Conflict, Fault
 from shared.core.names import RoleName
 from shared.core.parameters.parameter import Parameter
@@ -65,6 +67,10 @@ class Role:
     renewable: bool = True
     max_leases: int | None = None
     max_leases_per_caller: int | None = None
+    delivery: Delivery | None = None
+    """Into which vaults the credentials of its leases are put. Without it, they are in the answers."""
+    delivers_since: datetime | None = field(default=None, compare=False)
+    """When ``delivery`` was last written: rights at a vault count some minutes after they were given."""
     version: str = ""
     outdated: tuple[Fault, ...] = ()
 

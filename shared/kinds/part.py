@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from shared.core.footprint import Footprint
@@ -130,3 +131,21 @@ class Part(Protocol):
     def issuer(self) -> PartIssuer:
         """The half that acts on Azure."""
         ...
+
+
+@dataclass(eq=False)
+class LazyPart:
+    """Satisfies ``Part``. Its issuer is made when it is first needed."""
+
+    schema: PartSchema
+    make_issuer: Callable[[], PartIssuer]
+
+    @property
+    def type(self) -> str:
+        """The schema's."""
+        return self.schema.type
+
+    @cached_property
+    def issuer(self) -> PartIssuer:
+        """The half that acts on Azure."""
+        return self.make_issuer()

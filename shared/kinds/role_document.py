@@ -6,14 +6,18 @@ it is about what one kind of credential mints, in that kind's schema.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 from shared.core.access.bounds import FIELD_NAMES, read_bounds, write_bounds
+from shared.core.delivery import FIELD as DELIVERY
+from shared.core.delivery import read_delivery
 from shared.core.errors import Fault
 from shared.core.names import RoleName
 from shared.core.parsing import Reader
 from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, MAX_LIVE, MAX_TTL, MIN_TTL, Role
+from shared.kinds.delivering import is_deliverable
 from shared.kinds.kind import Kind
 from shared.kinds.registry import Kinds
 from shared.kinds.role_rules import RULES
@@ -41,6 +45,7 @@ def read_role(kinds: Kinds, name: RoleName, document: Any, *, longest: int = MAX
         renewable=reader.flag("renewable", default=True),
         max_leases=reader.whole("max_leases", least=1, most=MAX_LIVE),
         max_leases_per_caller=reader.whole("max_leases_per_caller", least=1, most=MAX_LIVE),
+        delivery=read_delivery(reader, name),
     )
     _follow_rules(reader, role, kind)
     reader.finish()
@@ -68,8 +73,13 @@ def _follow_rules(reader: Reader, role: Role, kind: Kind) -> None:
     if unread & {*FIELD_NAMES}:
         # Bounds are judged together: a field that could not be read may be the one that another one lacks.
         unread |= {*FIELD_NAMES}
-    broken = chain(*(rule(role) for rule in RULES), kind.schema.rules(role.name, role.target))
+    broken = chain(*(rule(role) for rule in RULES), kind.schema.rules(role.name, role.target), _delivery_faults(role, kind))
     reader.faults += [fault for fault in broken if _field(fault) not in unread]
+
+
+def _delivery_faults(role: Role, kind: Kind) -> Iterator[Fault]:
+    if role.delivery is not None and not is_deliverable(kind.schema, role.target):
+        yield Fault(DELIVERY, "this kind of credential is not put into a vault: only one that lasts as long as its lease is")
 
 
 def _field(fault: Fault) -> str:
@@ -88,5 +98,7 @@ def write_role(kinds: Kinds, role: Role) -> dict[str, Any]:
         document["max_leases"] = role.max_leases
     if role.max_leases_per_caller is not None:
         document["max_leases_per_caller"] = role.max_leases_per_caller
+    if role.delivery is not None:
+        document[DELIVERY] = role.delivery.document()
     kind = kinds.find(role.type)
     return document | write_bounds(role.bounds) | (kind.schema.write(role.target) if kind is not None else {})

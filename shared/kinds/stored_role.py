@@ -14,21 +14,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from shared.core.access.bounds import Bounds, restore_bounds
+from shared.core.delivery import restore_delivery
 from shared.core.errors import Fault, Malformed
 from shared.core.forms import PROPERTY, ROLE
-from shared.core.names import RoleName
+from shared.core.names import RoleName, Unparsable
 from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, Role, Target, UnknownTarget
-from shared.kinds.lenient import mapping, whole
+from shared.core.typed import instant
+from shared.kinds.lenient import mapping, parsed, whole
 from shared.kinds.registry import Kinds
 from shared.kinds.role_document import read_role, write_role
+
+_DELIVERS_SINCE = "delivers_since"
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return instant(text)
+    except ValueError as wrong:
+        raise Unparsable from wrong
 
 
 def store_role(kinds: Kinds, role: Role) -> dict[str, Any]:
     """Returns the document to store. Raises ``UnknownKind``: a role of an unknown type is read, and never written."""
-    return write_role(kinds, role) | {"resolved": kinds.of(role).schema.keep(role.target)}
+    resolved = dict(kinds.of(role).schema.keep(role.target))
+    if role.delivers_since is not None:
+        resolved[_DELIVERS_SINCE] = role.delivers_since.isoformat()
+    return write_role(kinds, role) | {"resolved": resolved}
 
 
 def restore_role(kinds: Kinds, name: RoleName, stored: Any, version: str, *, form: int = ROLE.written) -> Role:
@@ -48,7 +63,8 @@ def restore_role(kinds: Kinds, name: RoleName, stored: Any, version: str, *, for
     if (kind := kinds.find(role.type)) is not None:
         target = kind.schema.kept(role.target, mapping(document.get("resolved")))
         role, faults = role.with_target(target), (*faults, *kind.schema.unresolved(target))
-    return replace(role, version=version, outdated=faults)
+    since = parsed(_instant, mapping(document.get("resolved")).get(_DELIVERS_SINCE))
+    return replace(role, version=version, outdated=faults, delivers_since=since)
 
 
 def _read_leniently(kinds: Kinds, name: RoleName, document: Mapping[str, Any]) -> Role:
@@ -63,6 +79,7 @@ def _read_leniently(kinds: Kinds, name: RoleName, document: Mapping[str, Any]) -
         renewable=document.get("renewable", True) is True,
         max_leases=whole(document.get("max_leases")),
         max_leases_per_caller=whole(document.get("max_leases_per_caller")),
+        delivery=restore_delivery(document),
     )
 
 

@@ -18,6 +18,7 @@ from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
 from shared.settings import Settings
 from shared.settings.callers import client_ids
+from shared.wiring.lazy import lazy
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from shared.cloud.graph.calls import GraphCalls
     from shared.cloud.graph.directory import Graph
     from shared.cloud.graph.subjects import GraphSubjects
+    from shared.cloud.key_vault.vaults import KeyVault
+    from shared.issuers.key_vault_secret.courier import KeyVaultCourier
 
 # ruff: noqa: PLC0415 - see the package
 
@@ -180,6 +183,22 @@ class AzureParts:
         made = broker_credential(client_id, transport=self.transport, clock=self.clock, accepted=accepted)
         self.identities.append(made)
         return made
+
+    @cached_property
+    def courier(self) -> KeyVaultCourier:
+        """Puts credentials into vaults. azure-keyvault-secrets is imported when the first vault is called."""
+        from shared.issuers.key_vault_secret.courier import KeyVaultCourier
+
+        return KeyVaultCourier(lazy(lambda: self._vaults), self.retry, self.settings.data_plane.hosts.vault_suffix)
+
+    @cached_property
+    def _vaults(self) -> KeyVault:
+        from shared.cloud.connections import azure_transport
+        from shared.cloud.key_vault.vaults import KeyVault
+
+        data = self.settings.data_plane
+        transport = azure_transport(gateway=data.gateway) if data.gateway else self.transport
+        return KeyVault(self.credential, transport, data.hosts.vault_suffix, self.settings.azure.tenant_id)
 
     @cached_property
     def client(self) -> httpx.AsyncClient:

@@ -7,9 +7,11 @@ from functools import partial
 
 from shared.core.protection import Protected
 from shared.issuers.application_secret.schema import ApplicationSecretSchema
+from shared.issuers.key_vault_secret.footprint import VaultSecretSchema
 from shared.issuers.role_grant.schema import RoleGrantSchema
 from shared.issuers.service_principal.schema import ServicePrincipalSchema
 from shared.kinds.kind import Issuer, Kind, Schema
+from shared.kinds.part import LazyPart
 from shared.kinds.registry import Kinds
 from shared.kinds.sign_in import TokenExchange
 from shared.wiring.azure import AzureParts
@@ -76,5 +78,6 @@ KINDS: tuple[tuple[Schema, Callable[[AzureParts, StorageParts], Issuer]], ...] =
 
 
 def kinds(azure: AzureParts, storage: StorageParts) -> Kinds:
-    """Returns all kinds. Each issuer is made when it is first needed."""
-    return Kinds(*(Kind(schema, partial(make, azure, storage)) for schema, make in KINDS))
+    """Returns all kinds, and what leases have beside their credentials. Each issuer is made when it is first needed."""
+    parts = (LazyPart(VaultSecretSchema(), lambda: azure.courier),)
+    return Kinds(*(Kind(schema, partial(make, azure, storage)) for schema, make in KINDS), parts=parts)

@@ -104,6 +104,7 @@ class Composition:
             revocations=lazy(lambda: storage.revocations),
             preparations=lazy(lambda: storage.preparations),
             pools=TablePools(tables),
+            courier=azure.courier,
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,

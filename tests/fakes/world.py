@@ -23,6 +23,8 @@ from shared.core.role import Role, Target
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.application_secret.schema import ApplicationSecretSchema, ApplicationSecretTarget
+from shared.issuers.key_vault_secret.courier import KeyVaultCourier
+from shared.issuers.key_vault_secret.footprint import VaultSecretSchema
 from shared.issuers.role_grant.issuer import RoleGrantIssuer
 from shared.issuers.role_grant.schema import RoleGrantSchema
 from shared.issuers.service_principal.graph_app_roles import GraphPermissions
@@ -31,7 +33,7 @@ from shared.issuers.service_principal.means import Federation
 from shared.issuers.service_principal.resources import TokenResources
 from shared.issuers.service_principal.schema import ServicePrincipalSchema, ServicePrincipalTarget
 from shared.kinds.kind import Kind
-from shared.kinds.part import Part
+from shared.kinds.part import LazyPart, Part
 from shared.kinds.registry import Kinds
 from shared.kinds.sign_in import TokenExchange
 from shared.resilience.outages import Outages
@@ -46,6 +48,7 @@ from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.inventory import FakeInventory
 from tests.fakes.loop import StillLoop
 from tests.fakes.memory import MemoryBroker
+from tests.fakes.vaults import FOREIGN_VAULT, FakeVaults
 
 
 def guid(number: int) -> ObjectId:
@@ -142,6 +145,7 @@ class World(MemoryBroker):
     ports: Ports = field(init=False)
     issuers: Issuers = field(init=False)
     inventory: FakeInventory = field(init=False)
+    vaults: FakeVaults = field(init=False)
 
     def leftovers(self) -> list[Thing]:
         """What is in Azure beside the fixtures."""
@@ -160,7 +164,10 @@ class World(MemoryBroker):
         other = copy(self)
         other.issuers = _issuers(other, self.ports.protected)
         view, facts = WarmView(other.access, other.roles, other.clock), other.callers.facts()
-        other.ports = replace(self.ports, kinds=_kinds(other), outages=Outages(), access_view=view, directory=facts)
+        courier = _courier(other)
+        other.ports = replace(
+            self.ports, kinds=_kinds(other), courier=courier, outages=Outages(), access_view=view, directory=facts
+        )
         return other
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -209,6 +216,8 @@ def world(
     made = World(clock, ids, calls, cloud, tuple(kinds), tuple(parts))
     _furnish(cloud)
     made.inventory = FakeInventory(calls, cloud, BROKER)
+    made.vaults = FakeVaults(calls, cloud, clock, TENANT)
+    made.vaults.tenants[FOREIGN_VAULT] = OTHER_TENANT
     made.issuers = _issuers(made, protected or Protected())
     made.roles.kinds = _kinds(made)
     for each in roles:
@@ -217,6 +226,7 @@ def world(
     made.ports = made.ports_with(
         made.roles.kinds,
         made.inventory,
+        courier=_courier(made),
         timing=timing or Timing(),
         protected=protected or Protected(),
         home=TENANT,
@@ -242,7 +252,12 @@ def _furnish(cloud: CloudState) -> None:
 
 def _kinds(made: World) -> Kinds:
     kinds = (make(made.calls, made.cloud) for make in made.make_kinds)
-    return made.issuers.kinds(*kinds, parts=[make(made.calls, made.cloud) for make in made.make_parts])
+    more = [make(made.calls, made.cloud) for make in made.make_parts]
+    return made.issuers.kinds(*kinds, parts=[LazyPart(VaultSecretSchema(), lambda: _courier(made)), *more])
+
+
+def _courier(made: World) -> KeyVaultCourier:
+    return KeyVaultCourier(made.vaults, Retry(made.clock, made.ids), "vault.azure.net")
 
 
 def _issuers(made: World, protected: Protected) -> Issuers:

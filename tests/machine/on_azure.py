@@ -30,10 +30,13 @@ from shared.core.lease import Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
+from shared.issuers.key_vault_secret.courier import KeyVaultCourier
+from shared.issuers.key_vault_secret.footprint import VaultSecretSchema
 from shared.issuers.service_principal.broker_trust import NAME
 from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.means import Federation
+from shared.kinds.part import LazyPart
 from shared.kinds.role_document import read_role
 from shared.resilience.retry import Retry
 from tests.fakes.app_roles import ALLOWED
@@ -42,6 +45,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.memory import MemoryBroker
+from tests.fakes.vaults import FakeVaults
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXCHANGE, RESOURCES, TENANT, Issuers, request
 from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
 from tests.support.every_kind import EVERY_KIND, document_of
@@ -118,6 +122,7 @@ class BrokerOnAzure(MemoryBroker):
         self.leases = self.opened(self.calls)
         self.azure = Azure(self.calls)
         self.elsewhere = CloudState(self.clock, self.ids)
+        self.vaults = FakeVaults(self.calls, self.elsewhere, self.clock, ObjectId(self.azure.world.tenant_id))
         for name in (*ROLES, *POOLED):
             self.configure(name)
         self.before = self.azure.inventory()
@@ -232,8 +237,10 @@ class BrokerOnAzure(MemoryBroker):
             EachToAnother(arm, inventory, retry, TENANT),
         )
         more = (make for name in MORE.values() for make in EVERY_KIND[name].kinds)
-        self.kinds = self.roles.kinds = product.kinds(*(make(self.calls, self.elsewhere) for make in more))
-        return self.ports_with(self.kinds, inventory, home=tenant)
+        courier = KeyVaultCourier(self.vaults, retry, "vault.azure.net")
+        parts = (LazyPart(VaultSecretSchema(), lambda: courier),)
+        self.kinds = self.roles.kinds = product.kinds(*(make(self.calls, self.elsewhere) for make in more), parts=parts)
+        return self.ports_with(self.kinds, inventory, courier=courier, home=tenant)
 
     async def fill(self, ports: Ports) -> None:
         """The timer fills the pools, and a worker makes what was opened, now or before."""
@@ -264,7 +271,7 @@ class BrokerOnAzure(MemoryBroker):
         return [(kind, found) for kind, found in self.things() if not named & found]
 
     def _names(self, leases: Iterable[Lease]) -> set[str]:
-        return {name for lease in leases for name in names_in(self.kinds, lease.footprint)}
+        return {name for lease in leases for part in lease.parts for name in names_in(self.kinds, part)}
 
     def things(self) -> list[tuple[str, set[str]]]:
         """What is in Azure beyond the fixtures: its kind, and the names and ids by which a footprint may know it."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from shared.broker.configure import auth_roles, policies, roles
 from shared.broker.configure.changes import fields_between
-from shared.broker.configure.pools import faults_of_pools, is_larger
+from shared.broker.configure.imported_roles import below, require_together
 from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.configure.written import judged_again
 from shared.broker.ports import Actor, Ports
@@ -201,21 +201,13 @@ class _Plan:
             self._after(ROLES, self._stored.roles, wanted.roles),
             self._after(AUTH_ROLES, self._stored.auth_roles, wanted.auth_roles),
         )
-        self._require_room_for_pools(wanted, proposed)
+        require_together(self._ports, self._stored.roles, wanted.roles, proposed.roles)
         self._run_tests(proposed)
         await self._refuse_deletions(proposed)
         steps = self._steps(wanted, proposed)
         written = {step.path for step in steps if step.change != "deleted"}
         brought = len(wanted.policies) + len(wanted.roles) + len(wanted.auth_roles)
         return Imported(steps, brought - len(written), tuple(self._warnings(wanted, proposed, written)))
-
-    def _require_room_for_pools(self, wanted: _Stored, proposed: _Stored) -> None:
-        """Raises ``Malformed`` if an import makes the pools of all roles hold too much. What it does not change is no fault."""
-        stored = self._stored.roles
-        grown = [role for name, role in wanted.roles.items() if is_larger(self._ports, role, stored.get(name))]
-        others = [role for role in proposed.roles.values() if role not in grown]
-        if grown and (faults := faults_of_pools(self._ports, grown, others, f"{ROLES}.")):
-            raise Malformed(*faults, code="pool_too_large")
 
     def _read(self) -> _Stored:
         """Reads all documents. Notes each fault, with its path in the configuration."""
@@ -246,7 +238,7 @@ class _Plan:
             try:
                 found[name] = read(parsed, document)
             except Malformed as malformed:
-                self._faults += _below(path, malformed.faults)
+                self._faults += below(path, malformed.faults)
         return found
 
     async def _checked(self, wanted: Mapping[str, Role]) -> dict[str, Role]:
@@ -268,7 +260,7 @@ class _Plan:
         try:
             return await roles.checked(self._ports, role)
         except Malformed as malformed:
-            self._faults += _below(f"{ROLES}.{role.name}", malformed.faults or (Fault("", malformed.detail),))
+            self._faults += below(f"{ROLES}.{role.name}", malformed.faults or (Fault("", malformed.detail),))
             return role
 
     def _after[T](self, section: str, stored: Mapping[str, T], wanted: Mapping[str, T]) -> dict[str, T]:
@@ -388,10 +380,6 @@ def _is_another(role: Role, former: Role) -> bool:
 
 def _by_name[T](documents: Mapping[str, T]) -> Iterator[T]:
     return (documents[name] for name in sorted(documents))
-
-
-def _below(path: str, faults: Sequence[Fault]) -> Iterator[Fault]:
-    return (Fault(f"{path}.{each.path}" if each.path else path, each.message) for each in faults)
 
 
 def _at(path: str, cautions: Iterator[Caution]) -> Iterator[Caution]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.broker import rules
 from shared.broker.access import rights_of
+from shared.broker.configure.deliveries import require_own_vaults, shared_vaults, taken_names, tried_vaults
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
 from shared.broker.configure.pools import require_room_for_pool
@@ -24,28 +26,34 @@ from shared.core.ports.documents import ANY, Expect
 from shared.core.role import Role
 from shared.kinds.role_document import read_role, write_role
 from shared.resilience.priority import limit_deadline
+from shared.resilience.tasks import both
 
 
-async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect = ANY, dry_run: bool = False) -> Written[Role]:
+async def put_role(
+    ports: Ports, actor: Actor, role: Role, *, expected: Expect = ANY, dry_run: bool = False, is_untried: bool = False
+) -> Written[Role]:
     """Checks a role from ``read``, looks up its names in Azure, and stores it unless this is a dry run, or it is stored
-    already.
+    already. ``is_untried``: what cannot be looked up now is taken as it stands; for administrators.
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
-    return await judged_again(lambda: _put(ports, actor, role, expected, dry_run=dry_run))
+    return await judged_again(lambda: _put(ports, actor, role, expected, dry_run=dry_run, is_untried=is_untried))
 
 
-async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_run: bool) -> Written[Role]:
+async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_run: bool, is_untried: bool) -> Written[Role]:
     former = await ports.roles.get(role.name)
     require_expected(expected, former.version if former is not None else None)
     await _refuse_escalation(ports, actor, role, former)
     _refuse_more_of_graph(ports, actor, role, former)
-    role = await checked(ports, role)
+    others = await ports.roles.list() if role.delivery is not None else ()
+    if faults := tuple(taken_names(role, others)):
+        raise Malformed(*faults)
+    role = await checked(ports, role, former, is_untried=is_untried and actor.caller.is_admin)
     await require_room_for_pool(ports, role, former)
-    warnings = tuple(role_cautions(ports, role))
+    warnings = (*role_cautions(ports, role), *shared_vaults(role, others))
     if dry_run:
-        azure = await look_up(ports, role.bounds)
-        return Written(role, former is None, (*warnings, *rules.untried(ports, role), *cautions_of(azure)), azure)
+        azure, vaults = await both(look_up(ports, role.bounds), tried_vaults(ports, role))
+        return Written(role, former is None, (*warnings, *rules.untried(ports, role), *cautions_of(azure), *vaults), azure)
     if former is not None and not former.outdated and kept_of(ports, former) == kept_of(ports, role):
         return Written(former, is_new=False, warnings=warnings)
     return Written(await store_role(ports, actor, role, former), former is None, warnings)
@@ -66,9 +74,13 @@ def read(ports: Ports, name: RoleName, document: Any) -> Role:
     return role
 
 
-async def checked(ports: Ports, role: Role) -> Role:
-    """Returns the role with what its names mean in Azure today. Raises ``Malformed`` with all faults, ``Upstream``."""
+async def checked(ports: Ports, role: Role, former: Role | None = None, *, is_untried: bool = False) -> Role:
+    """Returns the role with what its names mean in Azure today. Raises ``Malformed`` with all faults, ``Upstream``.
+
+    What ``former`` has already is not looked at again. ``is_untried``: a vault that does not answer is taken as it stands.
+    """
     _refuse_protected(ports, role)
+    await require_own_vaults(ports, role, former, is_untried=is_untried)
     with limit_deadline(ports.within(ports.timing.throttled)):
         role = role.with_target(await ports.kinds.of(role).issuer.resolve(role.target))
     _refuse_protected(ports, role)
@@ -85,6 +97,9 @@ async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None
     Raises ``PreconditionFailed`` if the store has another role than ``former``, ``Upstream``.
     """
     before = kept_of(ports, former) if former is not None else None
+    is_same = former is not None and former.delivery == role.delivery
+    since = former.delivers_since if former is not None and is_same else ports.now()
+    role = replace(role, delivers_since=since if role.delivery is not None else None)
     warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, role))
     path, after = f"roles/{role.name}", kept_of(ports, role)
     event = change_event(ports, actor, "put_role", path, before, after, role=role.name, reason=warned)

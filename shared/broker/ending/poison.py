@@ -43,7 +43,7 @@ async def _give_up(ports: Ports, request_id: str, lease_id: LeaseId, ages: Ages)
             return 0
         if lease is None or not lease.state.is_live:
             return 0
-        if not revoked and (lease.due_at > ports.now() or lease.is_to_prepare(ports.now())):
+        if not revoked and (lease.due_at > ports.now() or lease.is_to_prepare(ports.now()) or lease.lasts(ports.now())):
             return 0
         cause = lease.cause or cause_of(lease, revoked=revoked)
         # The event comes before the move: if the worker dies in between, there are two events rather than none.

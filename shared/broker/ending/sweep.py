@@ -20,6 +20,7 @@ from shared.broker.ending.undo import claim, undo
 from shared.broker.issue.preparations import queue_again
 from shared.broker.pool.making import tell_failed
 from shared.broker.ports import Ports
+from shared.broker.upkeep import keep_up
 from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
 from shared.core.lease import NOT_PROVEN, Cause, Lease, State
 from shared.core.message import Batch
@@ -171,18 +172,7 @@ class _Round:
 
     async def _deal_with(self, lease: Lease) -> str | None:
         try:
-            revoked = await self._ages.overtakes(lease)
-            if lease.due_at > self._ports.now() and not revoked:
-                return None
-            if lease.is_to_prepare(self._ports.now()) and not revoked:
-                # Its message was lost, or its worker has died.
-                await queue_again(self._ports, lease)
-                return None
-            return (
-                await self._prune(lease)
-                if lease.state is State.ENDED
-                else await self._end(lease, cause_of(lease, revoked=revoked))
-            )
+            return await self._move_on(lease)
         except LostRace:
             return None
         except Upstream:
@@ -191,6 +181,23 @@ class _Round:
         except Exception:
             log.exception("the sweep failed on lease %s", lease.id)
             return "remaining"
+
+    async def _move_on(self, lease: Lease) -> str | None:
+        revoked, now = await self._ages.overtakes(lease), self._ports.now()
+        if revoked:
+            return await self._end(lease, Cause.REVOKED)
+        if lease.due_at > now:
+            return None
+        if lease.is_to_prepare(now):
+            # Its message was lost, or its worker has died.
+            await queue_again(self._ports, lease)
+            return None
+        if lease.lasts(now):
+            await keep_up(self._ports, lease)
+            return None
+        if lease.state is State.ENDED:
+            return await self._prune(lease)
+        return await self._end(lease, cause_of(lease, revoked=False))
 
     async def _prune(self, lease: Lease) -> str:
         # First: the lease's record is what tells whom it has made.

@@ -13,6 +13,7 @@ from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import IdentityRefused, LostRace, Misconfigured, Throttled, Uncertain, Upstream
 from shared.core.lease import Cause, Lease, State
+from shared.core.vault_errors import VaultLeft
 from shared.resilience.priority import answer_deadline
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ async def undo(
 
 
 async def _undo_parts(ports: Ports, lock: LeaseLock, until: float, freshness: Freshness) -> bool:
-    """Undoes each part that is left, from the last to the first. Returns whether none is left.
+    """Undoes each part that is left, the kind's own first: that ends the access. Returns whether none is left.
 
     A part that cannot be undone holds back no other: each has its share of the time that is left. When all have been tried, the
     first failure is raised.
@@ -82,7 +83,7 @@ async def _undo_parts(ports: Ports, lock: LeaseLock, until: float, freshness: Fr
     being_made = freshness is Freshness.MAYBE_ANOTHER and ports.now() < lock.lease.made_by
     failures: list[Exception] = []
     in_doubt = False
-    left = sorted(lock.lease.left)
+    left = sorted(lock.lease.left, reverse=True)
     while left:
         deadline = _share_of(until, ports, len(left))
         place = left.pop()
@@ -129,6 +130,8 @@ async def _undo(ports: Ports, lock: LeaseLock, place: int, deadline: float, *, f
 
 
 async def _failed(ports: Ports, lock: LeaseLock, failure: Upstream | Misconfigured, request_id: str) -> Lease:
+    if isinstance(failure, VaultLeft) and failure.is_expected:
+        return await postpone(ports, lock, failure.brief(), failure.retry_after or 0.0)
     log.warning("lease %s could not be ended: %s", lock.lease.id, failure)
     await ports.audit.record(_event(ports, lock.lease, Outcome.FAILED, request_id, failure))
     if isinstance(failure, Throttled):

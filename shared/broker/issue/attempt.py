@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.asking import event_of
+from shared.broker.issue.deliver import Delivering
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.preparations import Accepted, Preference, accepted, as_asked, leave_to_queue, require_room
 from shared.broker.issue.prove import Proven, known_already, prove, untried
@@ -49,6 +50,8 @@ class Attempt:
     minting: Minting
     preference: Preference | None
     waits_until: float
+    delivering: Delivering | None = None
+    """Who puts the credential into a vault; ``None`` if it is answered."""
     is_in_doubt: bool = field(default=False, init=False)
     """Whether calls to Azure have begun whose answers may be lost. What is refused from then on has perhaps made something."""
 
@@ -57,23 +60,41 @@ class Attempt:
         if self.preference is not None and self.preference.is_async:
             return await self._leave_to_queue(self.preference)
         try:
-            with limit_deadline(self.ports.within(self.ports.timing.throttled)):
-                credential = await self.minting.run()
+            credential = await self._minted()
         except Upstream as failure:
-            if self.preference is None or not self._is_out_of_time(failure):
-                raise
-            return await self._leave_to_queue(self.preference)
+            return await self._out_of_time(failure)
         proven = await self._prove(credential)
-        learned = self.minting.learned
         # Before the credential leaves: what it signs in as must never be taken for a caller.
-        await self.ports.leased.note(self.minting.kind.schema.principals(learned), self.minting.order.lease_id)
+        principals = self.minting.kind.schema.principals(self.minting.learned)
+        await self.ports.leased.note(principals, self.minting.order.lease_id)
         if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
-            return await self._leave_prepared(self.preference)
-        ready, readiness, ends = proven.ready, proven.readiness, credential.ends_at
+            return await (self._leave_prepared if self.delivering is None else self._leave_to_queue)(self.preference)
+        try:
+            begins = await self._delivered(credential)
+        except Upstream as failure:
+            return await self._out_of_time(failure)
+        return await self._activated(credential, proven, begins)
+
+    async def _minted(self) -> Credential:
+        with limit_deadline(self.ports.within(self.ports.timing.throttled)):
+            if self.delivering is not None:
+                await self.delivering.require_name(self.lock.lease, deadline=self.minting.order.deadline)
+            return await self.minting.run()
+
+    async def _delivered(self, credential: Credential) -> datetime | None:
+        """Puts the credential into its vault, if it is delivered. Returns when the lease's time begins; ``None`` for now."""
+        if self.delivering is None:
+            return None
+        begins = self.ports.now()
+        await self.delivering.put(self.lock, credential, begins=begins, deadline=self.minting.order.deadline)
+        return begins
+
+    async def _activated(self, credential: Credential, proven: Proven, begins: datetime | None) -> Issued:
+        learned, ready, readiness, ends = self.minting.learned, proven.ready, proven.readiness, credential.ends_at
         # Less may have been made than was planned.
         lease = await self.lock.release(
             lambda it: self.ports.kinds.with_derived(it.knowing(learned)).activated(
-                self.ports.now(), ready=ready, readiness=readiness, tokens_until=ends
+                begins or self.ports.now(), ready=ready, readiness=readiness, tokens_until=ends
             )
         )
         event = event_of(self.ports, self.actor, "issue", lease)
@@ -81,7 +102,13 @@ class Attempt:
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
         self.ports.pace.note(lease.id.role, (self.ports.now() - lease.planned_at).total_seconds())
-        return Issued(lease, credential)
+        return Issued(lease, self.ports.courier.delivered(lease) or credential)
+
+    async def _out_of_time(self, failure: Upstream) -> Accepted:
+        """Leaves the lease to a worker if only the caller's time is used up. Raises the failure otherwise."""
+        if self.preference is None or not self._is_out_of_time(failure):
+            raise failure
+        return await self._leave_to_queue(self.preference)
 
     def _is_out_of_time(self, failure: Upstream) -> bool:
         """Whether only the caller's time is used up: Azure has not refused for good, and has not failed."""

@@ -59,6 +59,8 @@ class CleanUp:
             # No other worker looks again before the reconciliation: so this one is as patient as a sweep.
             deadline = self.ports.within(self.ports.timing.sweep_undo)
             await self.minting.kind.issuer.undo(self.minting.learned, fresh=True, deadline=deadline, again=True)
+            for part in self.lock.lease.parts[1:]:
+                await self.ports.kinds.part_of(part).issuer.undo(part, fresh=True, deadline=deadline, again=True)
             return
         freshness = Freshness.THIS_WORKER_MADE_NOTHING if self.has_made_nothing else Freshness.THIS_WORKER
         async with LeaseLock(self.ports, lease) as lock:

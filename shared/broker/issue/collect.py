@@ -148,6 +148,8 @@ async def collect_now(
         if lease.state is State.PREPARED:
             await _undone(ports, actor, lease, refused)
         raise
+    if (delivered := ports.courier.delivered(lease)) is not None and lease.state is State.ACTIVE:
+        return Issued(lease, delivered)
     asked = await _asked(ports, actor, lease, filled, fields)
     prove_until = min(wait_until, ports.within(ports.timing.proving))
     is_prepared, is_reused = lease.state is State.PREPARED, _is_reused(ports, lease, filled)

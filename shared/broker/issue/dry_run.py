@@ -14,9 +14,18 @@ from shared.broker.ports import Actor, Ports
 from shared.core.access.decide import Ground
 from shared.core.azure_role import AzureRole
 from shared.core.errors import Caution, TooManyIssues
+from shared.core.lease import Lease
 from shared.core.names import Scope
 from shared.core.role import Role
 from shared.resilience.tasks import both
+
+
+@dataclass(frozen=True, slots=True)
+class WouldDeliver:
+    """Where the credential would be put. ``name`` is the role's, with placeholders."""
+
+    vault: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,7 @@ class WouldIssue:
     within: Scope | None = None
     warnings: tuple[Caution, ...] = ()
     decided_by: Ground | None = None
+    delivery: WouldDeliver | None = None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -62,8 +72,15 @@ async def would_issue(ports: Ports, actor: Actor, wanted: IssueRequest) -> Would
         filled.within,
         rules.cautions(ports, role),
         decision.by if any(rights.allow(path, "read") for path in ("policies", "policies/*")) else None,
+        _delivery(role, planned),
     )
     event = actor.done(ports, "dry_run", role=role.name, reason=wanted.reason, decision=decision)
     granted = granted_by(found.scopes, filled.values, filled.within, graph_app_roles=found.graph_app_roles)
     await ports.audit.record(replace(event, granted=granted))
     return found
+
+
+def _delivery(role: Role, planned: Lease) -> WouldDeliver | None:
+    if role.delivery is None or planned.delivery is None:
+        return None
+    return WouldDeliver(planned.delivery.vault, role.delivery.name)

@@ -16,6 +16,7 @@ from shared.broker.issue.preparations import DEFAULT_WAIT, Accepted, Preference,
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.issue.under_key import find_lease
 from shared.broker.ports import Actor, Ports
+from shared.broker.rules import require_same_target
 from shared.core.errors import (
     Conflict,
     Gone,
@@ -96,6 +97,7 @@ class _Repeatable:
             fingerprint_of(
                 *(wanted.ttl, wanted.reason, wanted.metadata),
                 *(wanted.ask.parameters, wanted.ask.within or "", wanted.ask.credential),
+                *((wanted.delivery.vault or "",) if wanted.delivery is not None else ()),
             ),
             ports.within(ports.timing.mint),
             ports.within(waits),
@@ -189,6 +191,9 @@ class _Repeatable:
             preference = self.preference or Preference(is_lenient=True, wait=int(self.ports.timing.proving))
             return await collect_now(self.ports, self.actor, lease, preference.collecting(lease), self.deadline)
         filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
+        if (delivered := self.ports.courier.delivered(lease)) is not None:
+            require_same_target(self.ports, lease, filled.role)
+            return Issued(lease, delivered)
         must_prove = self.preference is not None and not self.preference.is_lenient
         # It was handed out before: there is no other way to get it than to wait for it now.
         until = max(self.deadline, self.ports.within(DEFAULT_WAIT)) if must_prove else self.deadline

@@ -13,6 +13,7 @@ from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import Filled, Missing, missing_error, missing_in_azure
 from shared.broker.issue.attempt import Attempt, Issued
 from shared.broker.issue.clean_up import CleanUp
+from shared.broker.issue.deliver import Delivering
 from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.planning import IssueRequest, plan, role_asked_for
@@ -105,7 +106,8 @@ async def issue(
         async with LeaseLock(ports, opened.lease) as lock:
             await issuing.look_again(opened, lock, missing)
             minting = Minting(ports.kinds.of(filled.role), opened.order, opened.lease.footprint)
-            attempt = Attempt(ports, issuing.actor, lock, minting, preference, waits_until)
+            delivering = Delivering.of(ports, filled.role, opened.lease)
+            attempt = Attempt(ports, issuing.actor, lock, minting, preference, waits_until, delivering)
             try:
                 made = attempt.carry_out()
                 return await made if opened.pooled is None else (await both(opened.refill(ports), made))[1]

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation
+from shared.broker.issue.deliver import require_deliverable, with_delivery
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_for_the_first_time, was_never_read
 from shared.broker.rules import require_current
 from shared.core.access.decide import Decision
+from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Fault, Malformed, RoleOutdated
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Holder, Lease, State
@@ -35,6 +37,8 @@ class IssueRequest:
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     ask: AskedFor = field(default_factory=AskedFor)
+    delivery: DeliveryAsk | None = None
+    """Whether and where the caller wants the credential delivered; ``None`` if it does not say."""
 
 
 async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate: AskRate) -> tuple[Filled, int, Decision]:
@@ -58,6 +62,7 @@ def plan(
     what the role mints.
     """
     now, caller, role = ports.now(), actor.caller, filled.role
+    vault = require_deliverable(role, wanted.delivery)
     ttl = lifetime_of(role, wanted)
     longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
@@ -99,7 +104,7 @@ def plan(
         target_digest=target_digest(ports.kinds, role.target),
         asked=wanted.ask.credential,
     )
-    return order, ports.kinds.with_derived(lease)
+    return order, with_delivery(ports, role, ports.kinds.with_derived(lease), vault)
 
 
 def lifetime_of(role: Role, wanted: IssueRequest) -> int:

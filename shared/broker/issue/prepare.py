@@ -10,26 +10,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import undo
-from shared.broker.issue.asking import refilled
+from shared.broker.issue.asking import granted_by, refilled
 from shared.broker.issue.clean_up import CleanUp
+from shared.broker.issue.deliver import Delivering
 from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.planning import LAST_CALL, SECRET_SLACK
 from shared.broker.issue.preparations import waiting_for_sweep
-from shared.broker.issue.prove import Proven, found, known_already
+from shared.broker.issue.prove import Proven, found, known_already, prove
 from shared.broker.pool.hints import misfit
 from shared.broker.pool.making import order_for_pool, stands_ready, tell_failed, tell_ready
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by, require_same_target
+from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Upstream
 from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease
-from shared.core.names import LeaseId
+from shared.core.names import LeaseId, ObjectId
 from shared.core.role import Role, role_changed
 from shared.kinds.kind import Order
 from shared.kinds.optional import ProvesPrepared
@@ -54,7 +56,8 @@ async def prepare(ports: Ports, request_id: str, lease_id: LeaseId) -> Lease | N
         return None
     lock = LeaseLock(ports, lease)
     try:
-        await lock.move(lambda it: it.taken_up(lock.until(), _gives_up_by(ports)))
+        makes_credential = lease.delivery is not None
+        await lock.move(lambda it: it.taken_up(lock.until(), _gives_up_by(ports), with_credential=makes_credential))
     except LostRace:
         return None
     async with lock:
@@ -84,7 +87,7 @@ async def _prepare(ports: Ports, request_id: str, lock: LeaseLock) -> Lease | No
     minting = Minting(ports.kinds.of(filled), order, lease.footprint)
     clean_up = CleanUp(ports, request_id, lock, minting)
     try:
-        return await _Preparation(ports, lock, filled, minting).run()
+        return await _Preparation(ports, request_id, lock, filled, minting).run()
     except LostRace:
         stored = await ports.leases.get(lease.id)
         if stored is None or not stored.state.is_open:
@@ -113,12 +116,13 @@ class _Preparation:
     """One worker's go at it."""
 
     ports: Ports
+    request_id: str
     lock: LeaseLock
     role: Role
     minting: Minting
 
     async def run(self) -> Lease:
-        """Returns the lease, PREPARED or POOLED, or PLANNED if it was not seen to work yet."""
+        """Returns the lease, PREPARED or POOLED, ACTIVE if it is delivered, or PLANNED if it was not seen to work yet."""
         kind, order, ports = self.minting.kind, self.minting.order, self.ports
         made = await self.minting.prepare()
         await ports.leased.note(kind.schema.principals(made), order.lease_id)
@@ -128,6 +132,8 @@ class _Preparation:
         now, ready, readiness = ports.now(), proven.ready, proven.readiness
         if order.pooled:
             return await self._into_pool(made, proven)
+        if (delivering := Delivering.of(ports, self.role, self.lock.lease)) is not None:
+            return await self._into_vault(delivering, made)
         collect_by = now + timedelta(seconds=ports.timing.collect)
         lease = await self.lock.release(lambda it: it.knowing(made).prepared(now, collect_by, ready=ready, readiness=readiness))
         ports.pace.note(lease.id.role, (now - lease.planned_at).total_seconds())
@@ -140,6 +146,37 @@ class _Preparation:
         )
         await tell_ready(self.ports, lease)
         return lease
+
+    async def _into_vault(self, delivering: Delivering, made: Footprint) -> Lease:
+        """Nobody collects the credential: it is made, proven, and put into the vault here."""
+        ports, order, kind, before = self.ports, self.minting.order, self.minting.kind, self.lock.lease
+        await delivering.require_name(before, deadline=order.deadline)
+        minted = await kind.issuer.credential(order, made, self._note)
+        footprint = made if minted.credential_id is None else kind.schema.with_credential(made, minted.credential_id)
+        credential = kind.schema.complete(minted.credential, footprint)
+        proven = await prove(ports, kind, order, credential, deadline=self._prove_until())
+        if order.target.ready != "none" and not proven.ready:
+            return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
+        alone = not before.maybe_more_secrets or await kind.issuer.remove_former(
+            replace(order, rotating=True), before.footprint, maybe_more=True, keeping=minted.credential_id
+        )
+        begins = ports.now()
+        await delivering.put(self.lock, credential, begins=begins, deadline=order.deadline)
+        ready, readiness = proven.ready, proven.readiness
+        lease = await self.lock.release(
+            lambda it: replace(
+                ports.kinds.with_derived(it.knowing(footprint)).activated(begins, ready=ready, readiness=readiness),
+                maybe_more_secrets=not alone,
+            )
+        )
+        await ports.audit.record(_delivered(ports, self.request_id, lease))
+        if lease.is_overtaken((await ports.generations.get(lease.id.role)).number):
+            raise LostRace("the role was revoked")
+        ports.pace.note(lease.id.role, (begins - lease.planned_at).total_seconds())
+        return lease
+
+    def _note(self, credential_id: ObjectId) -> None:
+        """The lease's tag or name leads to the credential: whoever tries again removes it."""
 
     async def _proven(self, made: Footprint) -> Proven:
         """Returns what was seen of what was made; no readiness if nothing can be seen, or if the role asks for no proof."""
@@ -157,12 +194,28 @@ class _Preparation:
         return min(self.minting.order.deadline, self.ports.within((by - self.ports.now()).total_seconds()))
 
 
+def _delivered(ports: Ports, request_id: str, lease: Lease) -> AuditEvent:
+    granted = granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by, lease.graph_app_roles)
+    return AuditEvent(
+        at=ports.now(),
+        operation="deliver",
+        outcome=Outcome.DONE,
+        request_id=request_id,
+        role=lease.id.role,
+        lease=lease.id,
+        reason=lease.reason,
+        granted=granted,
+    )
+
+
 def _role_as_asked_for(ports: Ports, role: Role | None, lease: Lease) -> Role:
     """Returns the role as the caller has asked for it. Raises ``Conflict`` or ``RoleOutdated`` if it is not so any more."""
     if role is None:
         raise role_changed()
     filled = refilled(ports, role, lease)
     require_same_target(ports, lease, filled)
+    if not ports.courier.still_fits(role.delivery, lease):
+        raise role_changed()
     _require_current(ports, role)
     return filled
 

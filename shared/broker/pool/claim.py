@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.asking import Filled
+from shared.broker.issue.deliver import with_delivery
 from shared.broker.issue.planning import LAST_CALL
 from shared.broker.issue.under_key import open_lease
 from shared.broker.pool.hints import drain, forget, misfit, note
@@ -165,7 +166,13 @@ class Opening:
         kinds = self.ports.kinds
         order = replace(self.order, lease_id=pooled.id, claimed=True)
         footprint = pool_issuer(kinds.of(pooled)).plan_claimed(order, pooled.footprint)
-        return order, kinds.with_derived(replace(self._from_now(), parts=(footprint,)))
+        claimed = replace(self._from_now(), id=pooled.id, parts=(footprint,))
+        vault = self._vault()
+        return order, with_delivery(self.ports, self.filled.role, kinds.with_derived(claimed), vault)
+
+    def _vault(self) -> str | None:
+        """Returns the vault to which the credential is delivered. Where it lies there may depend on the lease's id."""
+        return self.planned.delivery.vault if self.planned.delivery is not None else None
 
     def _from_now(self) -> Lease:
         """Returns the lease as it is planned, with its instants from now on: the first one that was taken may have vanished."""

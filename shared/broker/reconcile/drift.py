@@ -86,6 +86,8 @@ async def find_drift(ports: Ports) -> Drift:
     for role in roles:
         if (kind := ports.kinds.find(role.type)) is not None:
             gathered[kind.type].add(kind.schema.places(role.target))
+        if role.delivery is not None:
+            gathered[ports.courier.type].add(Places(others=role.delivery.vaults))
     # A role may have another target by now, or be deleted. What its leases left behind is still at their old places.
     unreadable: list[LeaseId] = []
     async for lease_id, footprint in ports.leases.footprints():

@@ -186,6 +186,10 @@ class ApplicationSecretSchema(WithoutScopes, NothingAsked):
             named(ObjectId, key_id) if key_id is not None else None,
         )
 
+    def is_deliverable(self, target: ApplicationSecretTarget) -> bool:  # noqa: ARG002 - the protocol's
+        """Returns ``True``: a secret lasts as long as its lease."""
+        return True
+
     def can_hold_credential(self, footprint: ApplicationSecretFootprint) -> bool:  # noqa: ARG002 - the protocol's
         """Returns ``True``: the application is there from the beginning."""
         return True

@@ -288,6 +288,10 @@ class ServicePrincipalSchema(Assigning):
             tuple(stored.get(GRAPH_APP_ROLES, ())),
         )
 
+    def is_deliverable(self, target: ServicePrincipalTarget) -> bool:
+        """Returns whether it is a secret. A token is over before it is read, and the others hold nothing to be kept."""
+        return target.credential.name == "secret"
+
     def can_hold_credential(self, footprint: ServicePrincipalFootprint) -> bool:
         """Asks the kind of credential."""
         return CREDENTIALS[footprint.held.name].can_be_added(footprint)

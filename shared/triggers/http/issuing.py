@@ -8,12 +8,13 @@ from typing import Any
 import azure.functions as func
 
 from shared.broker.issue.asking import AskedFor
-from shared.broker.issue.dry_run import WouldIssue, would_issue
+from shared.broker.issue.dry_run import WouldDeliver, WouldIssue, would_issue
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue, require_may_issue
 from shared.core.access.decide import as_document
 from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.azure_role import AzureRole
+from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Fault, Malformed
 from shared.core.names import RoleName, Scope
 from shared.core.parameters.narrowing import WITHIN, read_within
@@ -107,11 +108,34 @@ def _within(reader: Reader, field: str) -> Scope | None:
 
 DRY_RUN = flag("dry_run", "Say what would be made, and make nothing.")
 TTL = Entry("ttl", DURATION, requests.seconds, "60 seconds to the role's `max_ttl`. Left out: the role's `ttl`.")
+
+
+def _delivery(reader: Reader, field: str) -> DeliveryAsk | None:
+    """Returns what is said of a delivery. The word ``response`` says as little as nothing."""
+    value = reader.take(field)
+    if not reader.has(field) or value == "response":
+        return None
+    inner = Reader(value, reader.at(field), reader.faults)
+    vault = inner.text("vault")
+    inner.done()
+    return DeliveryAsk(vault)
+
+
 DELIVERY = Entry(
     "delivery",
-    {"type": "string", "enum": ["response"], "default": "response"},
-    lambda reader, field: reader.choice(field, ("response",), default="response"),
-    "How the credential is delivered.",
+    {
+        "oneOf": [
+            {"type": "string", "enum": ["response"]},
+            {
+                "type": "object",
+                "properties": {"vault": {"type": "string", "description": "One of the role's. Left out: the first."}},
+                "additionalProperties": False,
+            },
+        ]
+    },
+    _delivery,
+    "Where the credential is put, if the role delivers into key vaults. Left out: into the role's first vault if the role"
+    " requires that, else it is in the answer.",
 )
 REASON = text(*("reason", "Why, for the audit trail: without control, bidirectional or invisible characters."), longest=512)
 METADATA = Entry(
@@ -179,11 +203,11 @@ ASK = Body(
 def issue_request(role: RoleName, document: Any) -> IssueRequest:
     """What the caller of an issue asks for. Whether the role allows the ttl is the broker's to say."""
     reader = Reader(document)
-    DELIVERY.of(reader)
+    delivery = DELIVERY.of(reader)
     about_credential = {each.name: each.of(reader) for each in CREDENTIAL}
     given = {name: value for name, value in about_credential.items() if value is not None}
     asked = AskedFor(PARAMETERS.of(reader), WITHIN_SCOPE.of(reader), given)
-    found = IssueRequest(role, TTL.of(reader), REASON.of(reader) or "", METADATA.of(reader), asked)
+    found = IssueRequest(role, TTL.of(reader), REASON.of(reader) or "", METADATA.of(reader), asked, delivery)
     reader.finish()
     return found
 
@@ -194,6 +218,12 @@ ASSIGNMENT = Record[AzureRole](
     Field("role_definition_id", TEXT, lambda it: it.definition_id),
     Field("scope", TEXT, lambda it: it.scope),
     Field("condition", TEXT, lambda it: it.condition, optional=True),
+)
+WOULD_DELIVER = Record[WouldDeliver](
+    "WouldDeliver",
+    "Where a credential would be put.",
+    Field("vault", TEXT, lambda it: it.vault),
+    Field("name", TEXT, lambda it: it.name, "As the role has it: `{ulid}` is not known before."),
 )
 WOULD_ISSUE = Record[WouldIssue](
     "WouldIssue",
@@ -218,6 +248,7 @@ WOULD_ISSUE = Record[WouldIssue](
         "Application permissions of Microsoft Graph that it would be given.",
         optional=True,
     ),
+    Field("delivery", WOULD_DELIVER, lambda it: it.delivery, "Where it would be put.", optional=True),
     Field("warnings", Items(CAUTION), lambda it: it.warnings),
     Field("decided_by", GROUND, lambda it: as_document(it.decided_by), "For callers that may read policies.", optional=True),
 )

@@ -14,6 +14,7 @@ from shared.core.parameters import errors as parameters
 from shared.core.preparing import NotProven, OutOfTime, PreparationFailed, TooManyPreparations
 from shared.core.readiness import errors as readiness
 from shared.core.tenant_policy import PolicyForbids
+from shared.core.vault_errors import VaultLeft
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
 
@@ -89,6 +90,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     TooManyPreparations: Meaning(429),
     errors.Upstream: Meaning(502),
     errors.Throttled: Meaning(503, retry_after=10),
+    VaultLeft: Meaning(503, retry_after=60),
     errors.NotReplicated: Meaning(503, retry_after=15),
     errors.ConcurrentChange: Meaning(503, retry_after=5),
     errors.IdentityRefused: Meaning(503, retry_after=30),

@@ -11,6 +11,7 @@ from shared.broker.revoke import Revoking
 from shared.broker.revoke_reaching import RevokingReaching
 from shared.core.caller import Caller, CallerType
 from shared.core.credential import Credential
+from shared.core.delivery import DeliveryView
 from shared.core.errors import Caution
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.lease import Holder, Lease, LeaseView, State
@@ -76,6 +77,22 @@ FEDERATED_IDENTITY = Record[FederatedIdentity](
 )
 
 
+DELIVERY = Record[DeliveryView](
+    "LeaseDelivery",
+    "Where the credential of a delivered lease lies.",
+    Field("vault", TEXT, lambda it: it.vault, "The vault's address."),
+    Field("name", TEXT, lambda it: it.name, "The secret's name."),
+    Field("version", maybe(TEXT), lambda it: it.version or None, "Its version; null until there is one."),
+    Field(
+        "state",
+        word("pending", "delivered", "ending", "kept_by_azure", "ended"),
+        lambda it: it.state,
+        "`kept_by_azure`: the lease is over, and the vault keeps the deleted secret until its retention is over. Nobody can"
+        " read it, and only the vault's owner can recover it.",
+    ),
+)
+
+
 def _alone(name: str, shape: Shape, read: Callable[[Lease], object], description: str) -> Field[LeaseView]:
     """Returns a field of a lease that lists do not have: their rows do not tell it."""
     return Field(name, shape, lambda it: read(it) if isinstance(it, Lease) else None, description, optional=True)
@@ -127,6 +144,7 @@ LEASE = Record[LeaseView](
         optional=True,
     ),
     Field("within", TEXT, lambda it: it.within, "The scope to which the ask has narrowed the role.", optional=True),
+    _alone("delivery", DELIVERY, lambda it: it.delivery, "Where its credential lies. Left out in lists."),
     _alone("scopes", Items(TEXT), lambda it: it.scopes, "Where it was granted roles. Left out in lists."),
     _alone(
         "graph_app_roles",

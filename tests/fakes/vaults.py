@@ -1,0 +1,210 @@
+"""Key vaults in memory, strict where Key Vault is. What there is counts among what leases leave in Azure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.cloud.key_vault.content import CONTENT_TYPES, text_of
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Unreachable
+from shared.core.names import ObjectId
+from shared.issuers.key_vault_secret.tags import lease_tagged
+from shared.kinds.delivering import Content, NamedSecret, SecretVersion
+from tests.fakes.calls import Calls
+from tests.fakes.clock import FakeClock
+from tests.fakes.cloud_state import CloudState, Thing
+
+VAULT = "https://kv-app.vault.azure.net"
+OTHER_VAULT = "https://kv-other.vault.azure.net"
+FOREIGN_VAULT = "https://kv-foreign.vault.azure.net"
+PROTECTED_VAULT = "https://kv-protected.vault.azure.net"
+UNKNOWN_VAULT = "https://kv-nowhere.vault.azure.net"
+KIND = "secret in a vault"
+
+
+@dataclass(slots=True)
+class StoredVersion:
+    """A version, with its value."""
+
+    value: str
+    told: SecretVersion
+    expires: datetime
+    begins: datetime
+
+
+@dataclass(slots=True)
+class StoredSecret:
+    """A secret with its versions, the oldest first. ``deleting_until``: on the monotonic clock; ``None`` if not deleted."""
+
+    versions: list[StoredVersion] = field(default_factory=list)
+    deleting_until: float | None = None
+
+
+@dataclass(slots=True)
+class FakeVaults:
+    """Satisfies ``Vaults``. ``deletion`` is how long one takes, in seconds."""
+
+    calls: Calls
+    cloud: CloudState
+    clock: FakeClock
+    home: ObjectId
+    deletion: float = 0.0
+    secrets_of: dict[str, dict[str, StoredSecret]] = field(default_factory=dict)
+    tenants: dict[str, ObjectId | None] = field(default_factory=dict)
+    """Of vaults of other tenants."""
+    purge_protected: set[str] = field(default_factory=lambda: {PROTECTED_VAULT})
+    refusing: dict[str, str] = field(default_factory=dict)
+    """Codes with which vaults refuse everything."""
+
+    def value(self, vault: str, name: str, version: str = "") -> str:
+        """What a reader gets. Raises ``Absent``, ``Refused`` if the version is disabled."""
+        secret = self._secret(vault, name)
+        found = next((each for each in secret.versions if each.told.version == version), secret.versions[-1])
+        if not found.told.is_enabled:
+            raise Refused(status=403, azure_code="SecretDisabled")
+        return found.value
+
+    def newest(self, vault: str, name: str) -> StoredVersion:
+        """The newest version."""
+        return self._secret(vault, name).versions[-1]
+
+    async def tenant_of(self, vault: str) -> ObjectId | None:
+        """One call."""
+
+        def effect() -> ObjectId | None:
+            if vault == UNKNOWN_VAULT:
+                raise Unreachable("no such host")
+            return self.tenants.get(vault, self.home)
+
+        return await self.calls.through("vaults.tenant_of", effect, vault)
+
+    async def set_secret(
+        self, vault: str, name: str, content: Content, *, tags: Mapping[str, str], begins: datetime, expires: datetime
+    ) -> SecretVersion:
+        """One call."""
+        value = text_of(content)
+
+        def effect() -> SecretVersion:
+            self._require(vault)
+            secret = self._vault(vault).setdefault(name.lower(), StoredSecret())
+            if secret.deleting_until is not None:
+                raise self._deleted(secret)
+            number = f"{len(secret.versions) + 1:032x}"
+            told = SecretVersion(
+                number, True, dict(tags), self.clock.now(), CONTENT_TYPES[content.format], vault not in self.purge_protected
+            )
+            secret.versions.append(StoredVersion(value, told, expires, begins))
+            self._list(vault, name)
+            return told
+
+        return await self.calls.through("vaults.set_secret", effect, vault, name)
+
+    async def versions(self, vault: str, name: str) -> Sequence[SecretVersion]:
+        """One call."""
+
+        def effect() -> Sequence[SecretVersion]:
+            self._require(vault)
+            secret = self._vault(vault).get(name.lower())
+            return [each.told for each in secret.versions] if secret is not None and secret.deleting_until is None else []
+
+        return await self.calls.through("vaults.versions", effect, vault, name)
+
+    async def update(
+        self,
+        vault: str,
+        name: str,
+        version: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        expires: datetime | None = None,
+        is_enabled: bool | None = None,
+    ) -> None:
+        """One call."""
+
+        def effect() -> None:
+            self._require(vault)
+            found = next((each for each in self._secret(vault, name).versions if each.told.version == version), None)
+            if found is None:
+                raise Absent(status=404, azure_code="SecretNotFound")
+            enabled = found.told.is_enabled if is_enabled is None else is_enabled
+            found.told = replace(found.told, tags=dict(tags) if tags is not None else found.told.tags, is_enabled=enabled)
+            found.expires = expires or found.expires
+            self._list(vault, name)
+
+        await self.calls.through("vaults.update", effect, vault, name)
+
+    async def delete(self, vault: str, name: str) -> bool:
+        """One call."""
+
+        def effect() -> bool:
+            self._require(vault)
+            self._secret(vault, name).deleting_until = self.clock.monotonic() + self.deletion
+            self._list(vault, name)
+            return vault not in self.purge_protected
+
+        return await self.calls.through("vaults.delete", effect, vault, name)
+
+    async def purge(self, vault: str, name: str) -> None:
+        """One call."""
+
+        def effect() -> None:
+            self._require(vault)
+            secret = self._vault(vault).get(name.lower())
+            if secret is None or secret.deleting_until is None:
+                raise Absent(status=404, azure_code="SecretNotFound")
+            if vault in self.purge_protected:
+                raise Refused(status=403, azure_code="Forbidden")
+            if self.clock.monotonic() < secret.deleting_until:
+                raise self._deleted(secret)
+            del self._vault(vault)[name.lower()]
+            self._list(vault, name)
+
+        await self.calls.through("vaults.purge", effect, vault, name)
+
+    async def secrets(self, vault: str) -> Sequence[NamedSecret]:
+        """One call."""
+
+        def effect() -> Sequence[NamedSecret]:
+            self._require(vault)
+            there = [(name, each.versions[-1].told) for name, each in self._vault(vault).items() if each.deleting_until is None]
+            return [NamedSecret(name, newest.tags, newest.created) for name, newest in there]
+
+        return await self.calls.through("vaults.secrets", effect, vault)
+
+    async def try_to_list(self, vault: str) -> None:
+        """One call."""
+        await self.calls.through("vaults.try_to_list", lambda: self._require(vault), vault)
+
+    def _vault(self, vault: str) -> dict[str, StoredSecret]:
+        return self.secrets_of.setdefault(vault, {})
+
+    def _secret(self, vault: str, name: str) -> StoredSecret:
+        secret = self._vault(vault).get(name.lower())
+        if secret is None or secret.deleting_until is not None:
+            raise Absent(status=404, azure_code="SecretNotFound")
+        return secret
+
+    def _require(self, vault: str) -> None:
+        if vault == UNKNOWN_VAULT:
+            raise Unreachable("no such host")
+        if (code := self.refusing.get(vault)) is not None:
+            raise Refused(status=403, azure_code=code)
+
+    def _deleted(self, secret: StoredSecret) -> NotReplicated | AlreadyExists:
+        if secret.deleting_until is not None and self.clock.monotonic() < secret.deleting_until:
+            return NotReplicated(status=409, azure_code="ObjectIsBeingDeleted")
+        return AlreadyExists(status=409, azure_code="ObjectIsDeletedButRecoverable")
+
+    def _list(self, vault: str, name: str) -> None:
+        """Tells the cloud what can be read there: a deleted secret and a disabled version cannot."""
+        for thing in [each for each in self.cloud.elsewhere if (each.kind, each.where) == (KIND, f"{vault}/{name.lower()}")]:
+            del self.cloud.elsewhere[thing]
+        secret = self._vault(vault).get(name.lower())
+        if secret is None or secret.deleting_until is not None:
+            return
+        for each in secret.versions:
+            owner = lease_tagged(each.told.tags)
+            if each.told.is_enabled and owner is not None:
+                self.cloud.elsewhere[Thing(KIND, owner, f"{vault}/{name.lower()}")] = json.dumps(dict(each.told.tags))
