@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 _SECONDS = 10.0
 """So long a caller waits for the vault. Nothing depends on it: no vault refuses to show what is past its end."""
-_AGAIN = timedelta(minutes=5)
+_AGAIN = timedelta(minutes=1)
 BEHIND = VaultLeft.code
 """What a lease says whose vault has not been told of the lease's end."""
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.core.caller import Caller
+from shared.core.delivery import DeliveryAsk
 from shared.core.names import LeaseId, RoleName, shard_of
 
 KEPT = timedelta(hours=24)
@@ -56,6 +57,7 @@ def fingerprint_of(
     parameters: Mapping[str, str] | None = None,
     within: str = "",
     credential: Mapping[str, Any] | None = None,
+    delivery: DeliveryAsk | None = None,
 ) -> str:
     """Returns the digest of a request, however the request was written.
 
@@ -64,6 +66,7 @@ def fingerprint_of(
     more: list[object] = [["parameters", sorted(parameters.items())]] if parameters else []
     more += [["within", within]] if within else []
     more += [["credential", credential]] if credential else []
+    more += [["delivery", delivery.vault]] if delivery is not None else []
     return _hash([ttl, reason, sorted(metadata.items()), *more])
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.issue.asking import AskedFor
+from shared.core.delivery import Delivery
 from shared.core.errors import Refused, TooMany
 from shared.core.lease import State
 from shared.core.limits import Limits
@@ -19,7 +20,9 @@ from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, po
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
 from tests.fakes.app_roles import ALL_GROUPS, USERS
+from tests.fakes.vaults import VAULT
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, principal_target, request, role, world
+from tests.support.deliveries import SHARED
 from tests.support.every_kind import EVERY_KIND, ask_for, document_of, kinds_for, name_of
 from tests.support.operations import (
     HOLES,
@@ -76,6 +79,10 @@ _TOLD = {
     "reconcile pooled": "reconcile",
 }
 OF_GRAPH = principal_target(1, 0, ready="token", graph_app_roles=(USERS, ALL_GROUPS))
+DELIVERED = ("service principal", "application secret")
+"""Kinds whose credentials can be put into a vault."""
+_TOLD_DELIVERED = {"repeat": "", "repeat at once": "", "take up": ""}
+"""What is told is told before: where the credential lies is no secret."""
 _HOURS = 4
 """Reconciliations after which an orphan is past its grace and removed."""
 
@@ -104,6 +111,9 @@ def all_operations() -> Iterator[tuple[str, Operation]]:
             *_reconciliations(target),
         ):
             yield f"{operation.scenario.name}, {kind}", operation
+    for kind in DELIVERED:
+        for operation in _delivered(TARGETS[kind]):
+            yield f"{operation.scenario.name}, {kind}", operation
     for operation in _on_asks():
         yield f"{operation.scenario.name}, holes", operation
     # What else a principal gets is one call more: how an issue with it goes wrong says all of it.
@@ -130,6 +140,19 @@ def _on_credentials(target: Target) -> Iterator[Operation]:
     named = {"collect", "collect again", "take up", "message lost", "claim"}
     for scenario in (*issuing_scenarios(target), *(each for each in lives(target) if each.name in named)):
         yield Operation(scenario, _TOLD.get(scenario.name, ""), filled_again if scenario.name == "claim" else at_once)
+
+
+def _delivered(target: Target) -> Iterator[Operation]:
+    """Those in which a credential is put into a vault, is there, or is taken out, under a name of its own and a shared one."""
+    named = {"ask", "take up", "message lost", "claim", "claim once", "revoke queued"}
+    every = [*scenarios(target), *(each for each in lives(target) if each.name in named), *forced(target)[:1]]
+    for scenario in every:
+        told = "revoke" if scenario.name == "force revoke" else _TOLD_DELIVERED.get(scenario.name, _TOLD.get(scenario.name, ""))
+        rest = filled_again if scenario.name.startswith("claim") else at_once
+        yield Operation(scenario.delivered("delivered", Delivery((VAULT,))), told, rest)
+    for scenario in (each for each in every if each.name in {"issue", "renew", "revoke", "sweep", "take up"}):
+        shared = scenario.delivered("delivered under a shared name", Delivery((VAULT,), SHARED))
+        yield Operation(shared, _TOLD_DELIVERED.get(scenario.name, _TOLD.get(scenario.name, "")), at_once)
 
 
 def _on_asks() -> Iterator[Operation]:

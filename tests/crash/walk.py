@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from shared.core.delivery import Delivery
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.lease import State
 from tests.crash.promised import require_promised
@@ -15,7 +16,7 @@ from tests.fakes.cloud_state import Thing
 from tests.fakes.world import World
 from tests.model.judge import Answer, answer_of, start_of
 from tests.support.kinds import names_in
-from tests.support.operations import Action, sweeping
+from tests.support.operations import Action, delivering_by, sweeping
 
 _TOO_MANY = 40
 """Sweeps after which something that is still there is never going to vanish."""
@@ -28,6 +29,15 @@ class Scenario:
     name: str
     make: Callable[[], World]
     action: Action
+
+    def delivered(self, how: str, delivery: Delivery) -> Scenario:
+        """The same where the role's leases are put into a vault."""
+
+        def make() -> World:
+            with delivering_by(delivery):
+                return self.make()
+
+        return Scenario(f"{self.name}, {how}", make, self.action)
 
 
 @dataclass(frozen=True, slots=True)

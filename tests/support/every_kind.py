@@ -5,12 +5,15 @@ The suites that hold for every kind take their kinds from here. A new kind is ru
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.credential import Credential
+from shared.core.delivery import Delivered
 from shared.core.directory import NewTrust
+from shared.core.errors import LeaseholdError
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.role import Target
 from shared.issuers.service_principal.access_token import AccessTokenCredential
@@ -69,6 +72,17 @@ def certificate_is_held(world: World, credential: Credential) -> bool:
     keys = [each.wanted.key for each in held if each.wanted and each.wanted.key]
     good = any(key.key_id == credential.key_id and key.end > world.cloud.clock.truth() for key in keys)
     return good and credential.client_id in {each.app_id for each in world.cloud.principals.values()}
+
+
+def lies_there(world: World, credential: Delivered) -> bool:
+    """Whether a consumer reads a secret in the vault, in the form of an object, that an application has."""
+    try:
+        text = world.vaults.value(credential.vault, credential.secret_name, credential.secret_version)
+    except LeaseholdError:
+        return False
+    secret = json.loads(text)["client_secret"]
+    held = [each for app in world.cloud.applications.values() for each in app.secrets.values()]
+    return any(each.text == secret and each.end > world.cloud.clock.truth() for each in held)
 
 
 def badge_works(world: World, credential: Credential) -> bool:
@@ -170,11 +184,15 @@ def document_of(name: str) -> dict[str, Any]:
 
 def works(world: World, credential: Credential) -> bool:
     """Whether the credential is taken just now."""
+    if isinstance(credential, Delivered):
+        return lies_there(world, credential)
     return _sample_of(credential).works(world, credential)
 
 
 def is_held(world: World, credential: Credential) -> bool:
     """Whether the credential is taken once all replicas know it."""
+    if isinstance(credential, Delivered):
+        return lies_there(world, credential)
     return _sample_of(credential).held(world, credential)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 from shared.broker.configure.roles import delete_role, put_role
@@ -23,6 +25,7 @@ from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import Revoking, revoke, revoke_role
 from shared.broker.revoke_reaching import RevokingReaching, revoke_reaching
+from shared.core.delivery import Delivery
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
@@ -64,9 +67,24 @@ class Verb:
     scene: str = "live"
 
 
+DELIVERY: ContextVar[Delivery | None] = ContextVar("delivery", default=None)
+"""Where the leases of the worlds are put that are made from now on."""
+
+
+@contextmanager
+def delivering_by(delivery: Delivery) -> Iterator[None]:
+    """In worlds that are made within, the role's leases are delivered so."""
+    before = DELIVERY.set(delivery)
+    try:
+        yield
+    finally:
+        DELIVERY.reset(before)
+
+
 def fresh(target: Target, lag: float = 0.0) -> World:
     """A role and nothing else. If it has holes, callers fill them, and narrow it."""
-    made = world(role(target, ttl=LASTS, max_ttl=2 * LASTS), lag=lag, kinds=kinds_for(target))
+    kept = role(target, ttl=LASTS, max_ttl=2 * LASTS, delivery=DELIVERY.get())
+    made = world(kept, lag=lag, kinds=kinds_for(target))
     made.ask = AskedFor({"group": "rg0"}, REACHED) if target.parameters else AskedFor(credential=ask_for(target))
     return made
 

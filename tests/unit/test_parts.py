@@ -43,7 +43,8 @@ def test_what_is_undone_is_left_no_more_and_keeps_its_place() -> None:
 
 def test_whoever_answers_for_a_part_is_found_by_its_type() -> None:
     """A kind, or another part; a broker that has neither says so."""
-    assert ["service_principal", "application_secret", "role_grant", "parcel"] == [each.type for each in KINDS.parts]
+    wanted = ["service_principal", "application_secret", "role_grant", "key_vault_secret", "parcel"]
+    assert wanted == [each.type for each in KINDS.parts]
     assert {"service_principal", "application_secret", "role_grant"} == {kind.type for kind in KINDS}
     assert KINDS.part_of(ONE.footprint) is KINDS.of(ONE)
     assert PARCEL == KINDS.read_footprint(KINDS.write_footprint(PARCEL))

@@ -97,7 +97,7 @@ class _Repeatable:
             fingerprint_of(
                 *(wanted.ttl, wanted.reason, wanted.metadata),
                 *(wanted.ask.parameters, wanted.ask.within or "", wanted.ask.credential),
-                *((wanted.delivery.vault or "",) if wanted.delivery is not None else ()),
+                wanted.delivery,
             ),
             ports.within(ports.timing.mint),
             ports.within(waits),

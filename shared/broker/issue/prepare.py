@@ -162,16 +162,18 @@ class _Preparation:
         )
         begins = ports.now()
         await delivering.put(self.lock, credential, begins=begins, deadline=order.deadline)
-        ready, readiness = proven.ready, proven.readiness
+        ready, readiness, known = proven.ready, proven.readiness, ports.kinds.with_derived(before.knowing(footprint))
+        # Told before the last move: nobody waits who could be refused if the trail does not take it.
+        told = ports.audit.record(_delivered(ports, self.request_id, known))
+        _, generation = await both(told, ports.generations.get(before.id.role))
+        if before.is_overtaken(generation.number):
+            raise LostRace("the role was revoked")
         lease = await self.lock.release(
             lambda it: replace(
                 ports.kinds.with_derived(it.knowing(footprint)).activated(begins, ready=ready, readiness=readiness),
                 maybe_more_secrets=not alone,
             )
         )
-        await ports.audit.record(_delivered(ports, self.request_id, lease))
-        if lease.is_overtaken((await ports.generations.get(lease.id.role)).number):
-            raise LostRace("the role was revoked")
         ports.pace.note(lease.id.role, (begins - lease.planned_at).total_seconds())
         return lease
 
