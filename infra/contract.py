@@ -25,7 +25,7 @@ from shared.triggers.http.documents import EXISTING, MATCHING
 from shared.triggers.http.responses import CAUTION, FOUND, KIND
 from shared.triggers.http.routes import Api, Route
 from shared.triggers.http.shape import Answer, Body, Entry, Field, Items, Parameter, Record, Shape, Value
-from shared.wiring.kinds import KINDS
+from shared.wiring.kinds import KINDS, PARTS
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
 TITLE = {
@@ -194,7 +194,8 @@ class Contract:
         if value is KIND:
             return {"type": "string", "enum": [each.type for each in self._kinds]}
         if value is FOUND:
-            return {"type": "string", "enum": [*(kind for each in self._kinds for kind in each.found), LEASE]}
+            of_parts = (kind for each in PARTS for kind in each.found)
+            return {"type": "string", "enum": [*(kind for each in self._kinds for kind in each.found), *of_parts, LEASE]}
         return value.schema
 
     def _record(self, record: Record[Any]) -> dict[str, Any]:

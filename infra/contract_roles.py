@@ -67,6 +67,22 @@ UNREADABLE: dict[str, Any] = {
 }
 
 
+DELIVERED: dict[str, Any] = {
+    "type": "object",
+    "description": "A credential that lies in a key vault: where. It is nowhere else.",
+    "properties": {
+        "type": {"const": "delivered"},
+        "key_vault_secret_id": {"type": "string", "format": "uri", "description": "The version's id."},
+        "vault": {"type": "string", "format": "uri"},
+        "secret_name": {"type": "string"},
+        "secret_version": {"type": "string"},
+        "expires_at": {"type": "string", "format": "date-time", "description": "The lease's end."},
+    },
+    "required": ["type", "key_vault_secret_id", "vault", "secret_name", "secret_version", "expires_at"],
+    "additionalProperties": False,
+}
+
+
 def role_schemas(kinds: Iterable[Fragment]) -> dict[str, Any]:
     """Of all kinds together, by the names under which the contract tells of them."""
     kinds = tuple(kinds)
@@ -121,4 +137,4 @@ def _credential(kinds: tuple[Fragment, ...]) -> dict[str, Any]:
         }
         for look in looks
     ]
-    return described[0] if len(described) == 1 else {"oneOf": described}
+    return {"oneOf": [*described, DELIVERED]}

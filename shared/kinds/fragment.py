@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.core.delivery import DEFAULT_NAME, FORMATS, MAX_NAME, MAX_VAULTS, TYPE
+
 type JsonSchema = Mapping[str, Any]
 
 
@@ -56,3 +58,41 @@ CLIENT_SECRET: dict[str, Any] = {
     "required": ["credential", "tenant_id", "client_id", "client_secret", "object_id", "secret_id"],
 }
 """The credential of every kind that hands a client secret out."""
+
+
+DELIVERY: dict[str, Any] = {
+    "type": "object",
+    "description": "Puts credentials of leases into key vaults, in place of the answers. See docs/delivery.md.",
+    "properties": {
+        "type": {"const": TYPE},
+        "vaults": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_VAULTS,
+            "uniqueItems": True,
+            "items": {"type": "string", "format": "uri"},
+            "description": "Addresses of vaults of the broker's tenant, in lower case, without a slash at the end. An ask"
+            " chooses one of them; the first is the usual.",
+        },
+        "name": {
+            "type": "string",
+            "default": DEFAULT_NAME,
+            "pattern": r"^([0-9a-zA-Z-]|\{role\}|\{ulid\}|\{holder\})+$",
+            "description": f"Of the secret, {MAX_NAME} characters at most once `{{role}}`, `{{ulid}}` (the lease's) and"
+            " `{holder}` (an object id) are filled in. With `{ulid}`, each lease has a secret of its own; without, a version.",
+        },
+        "format": {
+            "enum": [*FORMATS],
+            "default": "json",
+            "description": "`json`: the credential as an object; `env`: a dotenv file; `value`: the bare secret.",
+        },
+        "required": {
+            "type": "boolean",
+            "default": True,
+            "description": "Whether every lease is delivered. If not, those whose ask has `delivery`.",
+        },
+    },
+    "required": ["type", "vaults"],
+    "additionalProperties": False,
+}
+"""The field of roles whose credentials can be put into a vault."""

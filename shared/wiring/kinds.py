@@ -77,7 +77,11 @@ KINDS: tuple[tuple[Schema, Callable[[AzureParts, StorageParts], Issuer]], ...] =
 )
 
 
+PARTS = (VaultSecretSchema(),)
+"""What a lease may have beside its credential."""
+
+
 def kinds(azure: AzureParts, storage: StorageParts) -> Kinds:
     """Returns all kinds, and what leases have beside their credentials. Each issuer is made when it is first needed."""
-    parts = (LazyPart(VaultSecretSchema(), lambda: azure.courier),)
+    parts = (LazyPart(each, lambda: azure.courier) for each in PARTS)
     return Kinds(*(Kind(schema, partial(make, azure, storage)) for schema, make in KINDS), parts=parts)

@@ -12,6 +12,8 @@ from shared.core.names import LeaseId, ObjectId
 from shared.kinds.part import Places
 from shared.resilience.outages import Service
 
+FOUND = "vault_secret"
+
 
 @dataclass(frozen=True, slots=True)
 class VaultSecretFootprint:
@@ -46,6 +48,8 @@ class VaultSecretSchema:
     """Satisfies ``PartSchema``."""
 
     type: ClassVar[str] = VaultSecretFootprint.type
+    found: ClassVar[tuple[str, ...]] = (FOUND,)
+    """What a reconciliation may find of it."""
 
     def places_of(self, footprint: VaultSecretFootprint) -> Places:
         """Returns the vault."""

@@ -14,7 +14,7 @@ from typing import ClassVar
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
 from shared.core.role import Role
-from shared.issuers.key_vault_secret.footprint import VaultSecretFootprint
+from shared.issuers.key_vault_secret.footprint import FOUND, VaultSecretFootprint
 from shared.issuers.key_vault_secret.tags import ROLE, lease_tagged
 from shared.kinds.delivering import NamedSecret, Vaults
 from shared.kinds.part import Places
@@ -72,7 +72,7 @@ class OwnSecret:
     secret: str
     is_shared: bool
     since: datetime | None
-    type: ClassVar[str] = "vault_secret"
+    type: ClassVar[str] = FOUND
     is_proof: ClassVar[bool] = True
     is_whole: ClassVar[bool] = False
     goes_with: ClassVar[str] = ""

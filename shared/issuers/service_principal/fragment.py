@@ -19,7 +19,7 @@ from shared.core.readiness.probes import (
 from shared.issuers.service_principal.choice import MAX_FEDERATED_IDENTITIES, MAX_TOKEN_SCOPES, NAMES, TOKEN_SCOPE
 from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_TAGS
 from shared.kinds.azure_roles_fragment import SCHEMAS, fields_of
-from shared.kinds.fragment import CLIENT_SECRET, Fragment, identity_fields, list_of
+from shared.kinds.fragment import CLIENT_SECRET, DELIVERY, Fragment, identity_fields, list_of
 
 _TEXT = {"type": "string"}
 _GROUP = {
@@ -119,6 +119,7 @@ FRAGMENT = Fragment(
     description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or"
     " `graph_app_roles`.",
     properties={
+        "delivery": DELIVERY,
         **fields_of("Role assignments that every minted principal gets."),
         "ready": {
             "type": "string",
