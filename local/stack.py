@@ -135,6 +135,7 @@ class Stack:
             tls_port=self.ports.tls,
             state_dir=self.folder,
             function_host=f"http://127.0.0.1:{first}",
+            storage=lambda: self.storage.addresses,
             furnish=partial(furnish, groups=self.groups, graph_app_roles=bool(self.settings.get(_GRAPH_APP_ROLES))),
         )
         storage = asyncio.create_task(opening.enter_async_context(self.storage))

@@ -39,6 +39,8 @@ class Settings:
     service_ports: Mapping[str, int] = field(default_factory=dict)
     state_dir: Path | None = None
     function_host: str = "http://127.0.0.1:7071"
+    storage: Callable[[], Mapping[str, str]] = dict
+    """Where the storage beside it is, once that is known: ``queue``, ``table``, ``account``."""
     seed: int = 0
     furnish: Callable[[LocalAzure], None] = furnish
 
@@ -65,6 +67,11 @@ class LocalCloud:
     def function_host(self) -> str:
         """Where the broker is, as the settings say."""
         return self.settings.function_host
+
+    @property
+    def storage(self) -> Mapping[str, str]:
+        """Where the storage beside it is, as the settings say."""
+        return self.settings.storage()
 
     async def __aenter__(self) -> Self:
         """Starts it."""

@@ -30,7 +30,7 @@ def _published(cloud: Cloud) -> list[dict[str, Any]]:
 def test_the_document_says_where_everything_is(cloud: Cloud) -> None:
     """Every key that set-up and tests go by."""
     document = cloud.document
-    named = {"tenant_id", "subscription_id", "audience", "function_host", "ca_bundle", "endpoints", "identities"}
+    named = {"tenant_id", "subscription_id", "audience", "function_host", "ca_bundle", "endpoints", "identities", "storage"}
     assert named == document.keys()
     assert {"entra", "graph", "arm", "key_vault", "blob", "imds", "all_tls"} == document["endpoints"].keys()
 

@@ -14,7 +14,7 @@ from local.cloud.engine.errors import InputError
 from local.cloud.rbac import builtin_roles
 from local.cloud.tenant.directory import Application, AppRoleAssignment, Group, Identity, Password, ServicePrincipal, User
 from local.cloud.tenant.first_party import ALL, AZURE_CLI, GRAPH
-from local.cloud.tenant.resources import Resource, RoleAssignment
+from local.cloud.tenant.resources import Resource, RoleAssignment, RoleDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,6 +99,25 @@ def placed(world: LocalAzure, resource_id: str, location: str | None = None, tag
     made = resource(world, resource_id, location, tags)
     if made.type.casefold() == _USER_ASSIGNED.casefold() and world.directory.user_assigned(made.id) is None:
         managed_identity(world, made.id.rsplit("/", 1)[-1], made.id, system_assigned=False)
+    return made
+
+
+def custom_role(world: LocalAzure, name: str, description: str, scope: str, data_actions: Iterable[str]) -> RoleDefinition:
+    """A role for data of the tenant's own, which can be assigned at this scope and below."""
+    now = world.clock.now()
+    allowed = {"actions": [], "notActions": [], "dataActions": list(data_actions), "notDataActions": []}
+    made = RoleDefinition(
+        name=str(uuid.uuid5(uuid.UUID(world.subscription_id), name)),
+        role_name=name,
+        description=description,
+        kind="CustomRole",
+        permissions=[allowed],
+        assignable_scopes=[scope],
+        scope=scope,
+        created=now,
+        updated=now,
+    )
+    world.tree.role_definitions[made.name] = made
     return made
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local import snapshots
-from local.cloud.control import deployment, provision
+from local.cloud.control import deployment, provision, vaults
 
 if TYPE_CHECKING:
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Application, ServicePrincipal
 
 BROKER = "leasehold"
+VAULT = "app"
+"""The vault for deliveries."""
+COURIER = "Leasehold Courier"
+"""The custom role with which the broker delivers: it sees no secret's value, but in the answer to what it sets itself."""
+_SECRETS = "Microsoft.KeyVault/vaults/secrets"
+_COURIER_MAY = ("setSecret/action", "delete", "purge/action", "update/action", "readMetadata/action")
 
 
 def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = False) -> None:
@@ -30,6 +36,7 @@ def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = 
     _people(world)
     provision.application(world, "legacy", owners=[broker.object_id])
     provision.group(world, "readers")
+    _deliveries(world, broker.object_id)
 
 
 def deployed_settings(world: LocalAzure) -> dict[str, str]:
@@ -50,6 +57,15 @@ def _broker_api(world: LocalAzure) -> tuple[Application, ServicePrincipal]:
     api.properties |= {"identifierUris": [f"api://{api.app_id}"], "groupMembershipClaims": "SecurityGroup"}
     world.directory.broker_app_id = api.app_id
     return api, principal
+
+
+def _deliveries(world: LocalAzure, broker: str) -> None:
+    """A vault, and the broker's right to put secrets there and to take them away."""
+    vault = vaults.placed(world, VAULT, "app")
+    group = vault.id.rpartition("/providers/")[0]
+    actions = [f"{_SECRETS}/{verb}" for verb in _COURIER_MAY]
+    made = provision.custom_role(world, COURIER, "Deliver secrets into a vault without reading any.", group, actions)
+    provision.role_assignment(world, broker, made.name, vault.id)
 
 
 def _people(world: LocalAzure) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
 
-from local.cloud.control import inputs, inventory, objects, places, provision, quotas
+from local.cloud.control import inputs, inventory, objects, places, provision, quotas, vaults
 from local.cloud.control.forgery import Signer, forge
 from local.cloud.control.judge import judge
 from local.cloud.engine.errors import InputError
@@ -64,6 +64,11 @@ class Cloud(Protocol):
         """Where the broker is."""
         ...
 
+    @property
+    def storage(self) -> Mapping[str, str]:
+        """Where the storage is that stands beside it: ``queue``, ``table``, ``account``; empty when it was not told."""
+        ...
+
     def restore(self) -> None:
         """Brings back the state right after set-up."""
         ...
@@ -104,6 +109,8 @@ class Control:
             ("DELETE", "/resource-groups", places.remove_resource_group),
             ("POST", "/resources", places.add_resource),
             ("DELETE", "/resources", places.remove_resource),
+            ("POST", "/vaults", vaults.add_vault),
+            ("PUT", "/vaults/{name}", vaults.change_vault),
             ("POST", "/management-groups", objects.add_management_group),
             ("POST", "/role-assignments", objects.add_role_assignment),
             ("POST", "/app-roles", objects.add_app_roles),
@@ -130,6 +137,7 @@ class Control:
                 "subscription_id": world.subscription_id,
                 "audience": world.directory.broker_app_id,
                 "function_host": self._cloud.function_host,
+                "storage": dict(self._cloud.storage) or None,
                 "ca_bundle": str(self._cloud.ca_bundle),
                 "endpoints": {name: origin for name, origin in endpoints.items() if name != self.name},
                 "identities": {name: self._identity(identity) for name, identity in world.directory.identities.items()},

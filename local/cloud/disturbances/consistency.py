@@ -115,6 +115,8 @@ class Consistency:
     """Which replica answers now, by its place from 0 up to 1, and in which region."""
     _elsewhere: random.Random | None = None
     """What the delays of Entra ID's other region are drawn from, once there is one."""
+    _working: random.Random | None = None
+    """What the time is drawn from that services work on after their answers, once one does."""
     _caller: str = ""
     _at_home: bool = False
 
@@ -130,7 +132,7 @@ class Consistency:
         self.profile, self.speed = PROFILES[profile], speed
         if seed is not None:
             self.seed, self.chance = seed, random.Random(seed)
-        self._data_planes = self._elsewhere = None
+        self._data_planes = self._elsewhere = self._working = None
         for stored in (self.ghosts, self._seen_from, self._gone_from, self._writes, self._settled, self._homes):
             stored.clear()
 
@@ -212,6 +214,18 @@ class Consistency:
         median, p99 = self.profile.latency[service]
         return self.chance.lognormvariate(math.log(median), math.log(p99 / median) / _NORMAL_P99) / self.speed
 
+    def takes(self, work: str) -> float:
+        """Seconds that a service goes on with this work after it has answered: ``vault_delete``.
+
+        They have a chance of their own, so that nothing else changes by them.
+        """
+        delay = self.profile.works.get(work)
+        if delay is None:
+            return 0.0
+        if self._working is None:
+            self._working = random.Random(f"works {self.seed}")
+        return _drawn(delay, self._working) / self.speed
+
     def _is_own(self, write: _Write) -> bool:
         """Whether whoever calls made this write, and is answered where it was taken."""
         return self._at_home and (write.caller, write.taken_at) == (self._caller, self.answering[0])
@@ -252,9 +266,8 @@ class Consistency:
         return self._elsewhere
 
     def _arrivals(self, now: float, observer: Observer, delay: Delay, chance: random.Random) -> tuple[float, ...]:
-        mu, sigma = math.log(delay.median), math.log(delay.p90 / delay.median) / _NORMAL_P90
-        draws = (chance.lognormvariate(mu, sigma) for _ in range(REPLICAS[observer]))
-        return tuple(now + min(draw, delay.most) / self.speed for draw in draws)
+        draws = (_drawn(delay, chance) for _ in range(REPLICAS[observer]))
+        return tuple(now + draw / self.speed for draw in draws)
 
     def _forget(self, now: float) -> None:
         """Drops the facts that every replica has: rewritten facts are kept until their latest write has arrived."""
@@ -266,6 +279,11 @@ class Consistency:
                 self._gone_from.pop(fact, None)
                 self._writes.pop(fact, None)
                 self.ghosts.drop(fact)
+
+
+def _drawn(delay: Delay, chance: random.Random) -> float:
+    mu, sigma = math.log(delay.median), math.log(delay.p90 / delay.median) / _NORMAL_P90
+    return min(chance.lognormvariate(mu, sigma), delay.most)
 
 
 def _last(times: _Times) -> float:

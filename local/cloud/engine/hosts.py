@@ -10,7 +10,7 @@ from local.cloud.engine.service import REST, Service
 
 def choose[W](services: Mapping[str, Service[W]], call: HttpRequest) -> Service[W]:
     """The service that this call is for: the only one, or the one by name, or by path; one of several takes ``REST``."""
-    host = call.headers.get("host", "").rsplit(":", 1)[0].lower()
+    host = call.host
     first = call.path.lstrip("/").split("/", 1)[0].lower()
     every = services.values()
     if len(every) == 1:

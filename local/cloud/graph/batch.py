@@ -56,7 +56,7 @@ def _one(
         return service.finish(world, call, refusal)
     template, reply = _struck(world, call, service)
     who, at = (caller.object_id, caller.app_id), world.clock.now()
-    world.ledger.record(Entry("graph", call.method, template, call.path, reply.status, *who, at, batched=True))
+    world.ledger.record(Entry("graph", call.method, template, call.path, reply.status, *who, at, batched=True, host=outer.host))
     return reply
 
 

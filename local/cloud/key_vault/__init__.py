@@ -1,1 +1,1 @@
-"""Azure Key Vault: who may list the secrets of a vault, which holds none yet."""
+"""Azure Key Vault: its secrets, with versions, soft deletion, and who may do what with them."""

@@ -1,82 +1,91 @@
-"""What a vault answers of its secrets. It can hold none yet: a list tells who may see one.
+"""Secrets that are live: set, read, listed, changed, deleted.
 
-Rights: https://learn.microsoft.com/azure/key-vault/general/rbac-guide; the list:
-https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets
+Rights: https://learn.microsoft.com/azure/key-vault/general/rbac-guide; operations:
+https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.engine.http import HttpRequest, Reply
-from local.cloud.key_vault import errors
-from local.cloud.key_vault.authentication import authenticate
-from local.cloud.rbac.access import Verdict, decide
-from local.cloud.rbac.condition_evaluation import Circumstances
-from local.cloud.rbac.scopes import Scope
+from local.cloud.engine.http import Reply
+from local.cloud.key_vault import bodies, errors, inputs, paging
+from local.cloud.key_vault.store import Phase, Secret, Version
 
 if TYPE_CHECKING:
-    from local.cloud.key_vault.authentication import Caller
-    from local.cloud.local_azure import LocalAzure
-    from local.cloud.tenant.resources import Resource
+    from local.cloud.engine.http import Json
+    from local.cloud.key_vault.requests import SecretRequest
 
-DOMAIN = ".vault.azure.net"
-_VAULTS = "/providers/microsoft.keyvault/vaults/"
-_LIST = "Microsoft.KeyVault/vaults/secrets/readMetadata/action"
-_QUERY = {"api-version", "maxresults"}
-_MOST = 25
+METADATA = "readMetadata/action"
 
 
-def handle(world: LocalAzure, call: HttpRequest) -> Reply:
-    """Any call: first who it is, then what it asks for."""
-    caller = authenticate(world, call)
-    name, rest = _addressed(call)
-    if (call.method, rest.rstrip("/").lower()) != ("GET", "secrets"):
-        raise errors.not_implemented(f"{call.method} of this")
-    vault = _vault(world, name)
-    _check_query(call)
-    _require(world, caller, vault, _LIST)
-    return Reply(200, {"value": [], "nextLink": None})
+def put(request: SecretRequest) -> Reply:
+    """``PUT /secrets/{name}``: a version more. The answer has the value, whether or not the caller may read it later."""
+    request.require("setSecret/action")
+    request.check_name()
+    body = request.body()
+    value, given = inputs.value(body), inputs.properties(body, beside=frozenset({"value"}))
+    secret = _writable(request)
+    now = request.now
+    made = Version(request.store.fresh_id(), value, now, now)
+    given.apply(made)
+    secret.add(made)
+    return Reply(200, bodies.bundle(request.vault, secret, made, request.api_version, value=True))
 
 
-def _addressed(call: HttpRequest) -> tuple[str, str]:
-    """The vault and the path in it: by the host, or else by the path's first segment."""
-    host, path = call.headers.get("host", "").rsplit(":", 1)[0].lower(), call.path.strip("/")
-    if host.endswith(DOMAIN):
-        return host.removesuffix(DOMAIN), path
-    name, _, rest = path.partition("/")
-    return name.lower(), rest
+def get(request: SecretRequest) -> Reply:
+    """``GET /secrets/{name}[/{version}]``: the value. ``nbf`` and ``exp`` keep nobody from reading it, ``enabled`` does."""
+    request.require("getSecret/action")
+    request.check_name()
+    secret, version = request.found_version()
+    if not version.enabled:
+        raise errors.disabled()
+    return Reply(200, bodies.bundle(request.vault, secret, version, request.api_version, value=True))
 
 
-def _vault(world: LocalAzure, name: str) -> Resource:
-    ending = f"{_VAULTS}{name}"
-    for key, found in world.tree.resources.items():
-        if key.endswith(ending):
-            return found
-    raise errors.vault_not_found(name)
+def patch(request: SecretRequest) -> Reply:
+    """``PATCH /secrets/{name}[/{version}]``: attributes, content type and tags of a version."""
+    request.require("update/action")
+    request.check_name()
+    given = inputs.properties(request.body())
+    secret, version = request.found_version()
+    given.apply(version)
+    version.updated = request.now
+    return Reply(200, bodies.bundle(request.vault, secret, version, request.api_version, value=False))
 
 
-def _check_query(call: HttpRequest) -> None:
-    if not call.query.get("api-version"):
-        raise errors.bad_parameter("api-version must be specified")
-    if unknown := sorted(call.query.keys() - _QUERY):
-        raise errors.not_implemented(f"the query option {unknown[0]} here")
-    wanted = call.query.get("maxresults", str(_MOST))
-    if not (wanted.isascii() and wanted.isdecimal() and 1 <= int(wanted) <= _MOST):
-        raise errors.bad_parameter(f"maxresults must be a number from 1 to {_MOST}")
+def listed(request: SecretRequest) -> Reply:
+    """``GET /secrets``: what is live, without values."""
+    request.require(METADATA)
+
+    def show(secret: Secret) -> Json | None:
+        return bodies.item(request.vault, secret, request.api_version) if secret.phase is Phase.LIVE else None
+
+    return paging.page(request, request.held, show)
 
 
-def _require(world: LocalAzure, caller: Caller, vault: Resource, action: str) -> None:
-    """By role assignments at the vault and above it. Conditions see no attribute, so those that need one give nothing."""
-    circumstances = Circumstances(action, known=frozenset())
-    verdict = decide(world, caller.object_id, Scope.of(vault.id), circumstances, data=True, observer="key_vault")
-    if verdict is not Verdict.GRANTED:
-        place = f"{vault.id.rsplit('/', 1)[-1]};location={vault.location}"
-        raise errors.forbidden(caller.text, action, _spoken(vault.id), place)
+def versions(request: SecretRequest) -> Reply:
+    """``GET /secrets/{name}/versions``: by their ids, without values. A name that nobody has has none."""
+    request.require(METADATA)
+    request.check_name()
+    secret = request.held.get(request.name.upper())
+    if secret is None or secret.phase is not Phase.LIVE:
+        return Reply(200, {"value": [], "nextLink": None})
+    rows = {version.id.upper(): version for version in secret.versions.values()}
+
+    def show(version: Version) -> Json:
+        return bodies.bundle(request.vault, secret, version, request.api_version, value=False)
+
+    return paging.page(request, rows, show, f"{request.name.upper()}/")
 
 
-def _spoken(resource_id: str) -> str:
-    """The id as Key Vault writes it: lower case but for the names."""
-    parts = resource_id.split("/")
-    fixed = {"resourcegroups", "providers", "microsoft.keyvault", "vaults", "subscriptions"}
-    return "/".join(part.lower() if part.lower() in fixed else part for part in parts)
+def _writable(request: SecretRequest) -> Secret:
+    """The secret that takes a version more, made if its name is free; raises 409."""
+    secret = request.held.setdefault(request.name.upper(), Secret(request.name))
+    if secret.phase in (Phase.DELETING, Phase.PURGING):
+        raise errors.not_to_be_made_yet(request.name)
+    if secret.phase is Phase.DELETED:
+        raise errors.recoverable(request.name)
+    if secret.phase is Phase.RECOVERING:
+        raise errors.being_recovered(request.name)
+    return secret

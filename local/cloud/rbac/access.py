@@ -41,15 +41,28 @@ def decide(
 
     ``observer`` says who asks: each service learns of assignments in its own time.
     """
+    return judged(world, principal_id, scope, circumstances, data=data, observer=observer)[0]
+
+
+def judged(
+    world: LocalAzure,
+    principal_id: str,
+    scope: Scope,
+    circumstances: Circumstances,
+    *,
+    data: bool = False,
+    observer: Observer = "arm",
+) -> tuple[Verdict, RoleAssignment | None]:
+    """The same, with the assignment that gives the right."""
     verdict = Verdict.REFUSED
     for assignment in effective(world, principal_id, scope, observer):
         definition = definition_of(world, assignment)
         if definition is None or not grants(definition, circumstances.action, data=data):
             continue
         if assignment.condition is None or _fulfilled(assignment.condition, circumstances):
-            return Verdict.GRANTED
+            return Verdict.GRANTED, assignment
         verdict = Verdict.CONDITION_UNMET
-    return verdict
+    return verdict, None
 
 
 def _fulfilled(condition: str, circumstances: Circumstances) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,21 +11,8 @@ from msgraph.generated.models.application import Application
 from msgraph.graph_service_client import GraphServiceClient
 
 from tests.local.conftest import Cloud
-from tests.local.sdk.tunnel import tunnel
 
 GRAPH = "https://graph.microsoft.com/.default"
-
-
-@pytest.fixture
-def named(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """What a line in the hosts file and a trusted authority make of a machine."""
-    with tunnel(int(cloud.endpoints["all_tls"].rpartition(":")[2])) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
-        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
-            monkeypatch.setenv(name, cloud.ca_bundle)
-        yield cloud
 
 
 def _secret(cloud: Cloud) -> tuple[str, str, str]:
