@@ -31,8 +31,8 @@ def restore(request: SecretRequest) -> Reply:
     kept = request.store.backups.get(inputs.value(request.body()))
     if kept is None:
         raise errors.bad_parameter("Backup blob is not one that was made here.")
-    secret, held, vault = deepcopy(kept), request.held, request.vault
-    if secret.name.upper() in held:
+    secret, vault = deepcopy(kept), request.vault
+    if request.store.find(request.world, vault.resource, secret.name) is not None:
         raise errors.restore_conflict(f"{vault.uri}/secrets/{secret.name}/{secret.current.id}")
-    held[secret.name.upper()] = secret
+    request.store.keep(vault.resource, secret)
     return Reply(200, bodies.bundle(vault, secret, secret.current, request.api_version, value=False))

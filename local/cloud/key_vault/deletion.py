@@ -21,14 +21,14 @@ def delete(request: SecretRequest) -> Reply:
     """``DELETE /secrets/{name}``: all versions. Deleted, it is read no more at once, and is among the deleted ones later."""
     request.require("delete")
     request.check_name()
-    held = request.held.get(request.name.upper())
+    held = request.look()
     if held is not None and held.phase is Phase.DELETING:
         raise errors.being_deleted(request.name)
     secret, vault = request.found(), request.vault
     if vault.soft_delete:
         secret.leave(request.now, request.world.consistency.takes("vault_delete"), vault.days)
     else:
-        del request.held[request.name.upper()]
+        request.store.drop(vault.resource, secret)
     return Reply(200, _bundle(request, secret, vanished=True))
 
 
@@ -56,7 +56,7 @@ def listed(request: SecretRequest) -> Reply:
 def recover(request: SecretRequest) -> Reply:
     """``POST /deletedsecrets/{name}/recover``: it can be read again a while later."""
     request.require("recover/action")
-    held = request.held.get(request.name.upper())
+    held = request.look()
     if held is not None and held.phase in (Phase.LIVE, Phase.RECOVERING):
         raise errors.not_deleted(request.name)
     if held is not None and held.phase is Phase.DELETING:
@@ -69,7 +69,7 @@ def recover(request: SecretRequest) -> Reply:
 def purge(request: SecretRequest) -> Reply:
     """``DELETE /deletedsecrets/{name}``: for good. Its name is free a while later."""
     request.require("purge/action")
-    held = request.held.get(request.name.upper())
+    held = request.look()
     if held is not None and held.phase is Phase.DELETING:
         raise errors.purge_too_early()
     secret = _deleted(request)
@@ -82,7 +82,7 @@ def purge(request: SecretRequest) -> Reply:
 def _deleted(request: SecretRequest) -> Secret:
     """The deleted secret of this name; raises 404."""
     request.check_name()
-    secret = request.held.get(request.name.upper())
+    secret = request.look()
     if secret is None or secret.phase is not Phase.DELETED:
         raise errors.deleted_not_found(request.name)
     return secret

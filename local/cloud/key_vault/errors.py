@@ -16,12 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_FINER = {
+    **dict.fromkeys(("ForbiddenByRbac", "ForbiddenByFirewall", "AccessDenied", "SecretDisabled"), "Forbidden"),
+    **dict.fromkeys(("ObjectIsBeingDeleted", "ObjectIsDeletedButRecoverable", "ObjectIsBeingRecovered"), "Conflict"),
+}
+"""Codes within a code, and which."""
+
+
 def error(status: int, code: str, message: str, *, inner: str | None = None, headers: Mapping[str, str] | None = None) -> Reply:
     """An error; ``inner`` is the finer code."""
     body: dict[str, object] = {"code": code, "message": message}
     if inner is not None:
         body["innererror"] = {"code": inner}
     return Reply(status, {"error": body}, headers or {})
+
+
+def named(status: int, code: str, message: str) -> Reply:
+    """An error by its code alone: a finer one stands within the one that it refines."""
+    return error(status, _FINER.get(code, code), message, inner=code if code in _FINER else None)
 
 
 def unauthorized(tenant_id: str, message: str) -> Refusal:

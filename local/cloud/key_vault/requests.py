@@ -59,6 +59,10 @@ class SecretRequest:
         """What the vault holds, by name in upper case."""
         return self.store.held(self.world, self.vault.resource)
 
+    def look(self) -> Secret | None:
+        """The secret that is named, wherever in its life it is."""
+        return self.store.find(self.world, self.vault.resource, self.name)
+
     def body(self) -> Json:
         """What was sent; raises 400."""
         try:
@@ -88,7 +92,7 @@ class SecretRequest:
 
     def found(self) -> Secret:
         """The secret that is named and live; raises 404."""
-        secret = self.held.get(self.name.upper())
+        secret = self.look()
         if secret is None or secret.phase is not Phase.LIVE:
             raise errors.not_found("/".join(filter(None, (self.name, self.version))))
         return secret

@@ -56,8 +56,8 @@ class KeyVault:
         self.routes = tuple(Route(method, "{path:path}", self._handle) for method in _METHODS)
 
     def error(self, status: int, code: str, message: str) -> Reply:
-        """Key Vault's shape."""
-        return errors.error(status, code, message)
+        """Key Vault's shape; a fault may ask for a finer code, such as ``ObjectIsBeingDeleted``."""
+        return errors.named(status, code, message)
 
     def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Adds the headers that were recorded on every reply."""

@@ -105,13 +105,32 @@ class Store:
     # The world's own chance is for object ids: secrets must not change which are drawn.
 
     def held(self, world: LocalAzure, vault: Resource) -> dict[str, Secret]:
-        """What this vault holds now."""
-        key, now = vault.id.casefold(), world.clock.now()
-        shelf = self._shelves.get(key)
+        """All that this vault holds now."""
+        secrets = self._of(vault)
+        for name in [name for name, secret in secrets.items() if not secret.arrive(world.clock.now())]:
+            del secrets[name]
+        return secrets
+
+    def find(self, world: LocalAzure, vault: Resource, name: str) -> Secret | None:
+        """The secret of this name, wherever in its life it is now."""
+        secrets, key = self._of(vault), name.upper()
+        if key in secrets and not secrets[key].arrive(world.clock.now()):
+            del secrets[key]
+        return secrets.get(key)
+
+    def keep(self, vault: Resource, secret: Secret) -> Secret:
+        """One more."""
+        self._of(vault)[secret.name.upper()] = secret
+        return secret
+
+    def drop(self, vault: Resource, secret: Secret) -> None:
+        """One less, at once."""
+        del self._of(vault)[secret.name.upper()]
+
+    def _of(self, vault: Resource) -> dict[str, Secret]:
+        shelf = self._shelves.get(vault.id.casefold())
         if shelf is None or shelf.vault is not vault:
-            shelf = self._shelves[key] = _Shelf(vault)
-        for name in [name for name, secret in shelf.secrets.items() if not secret.arrive(now)]:
-            del shelf.secrets[name]
+            shelf = self._shelves[vault.id.casefold()] = _Shelf(vault)
         return shelf.secrets
 
     def fresh_id(self) -> str:

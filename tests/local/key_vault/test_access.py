@@ -1,4 +1,4 @@
-"""Key Vault: its challenge, and who may list a vault's secrets."""
+"""Key Vault: its challenge, its firewall, and who may list a vault's secrets."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from typing import Any
 
 import pytest
 
+from local.cloud.engine.tokens import issuers_of
 from local.cloud.tenant.first_party import KEY_VAULT
 from tests.local.arm.calls import GROUP, OWNER, ROOT, STORE, TENANT, assignment
-from tests.local.key_vault.calls import ADMINISTRATOR, AUDIENCE, HOST, QUERY, READER, SECRETS_USER, VAULT, Vault
+from tests.local.key_vault.calls import (
+    ADMINISTRATOR,
+    AUDIENCE,
+    HOST,
+    QUERY,
+    READER,
+    SECRETS_USER,
+    VAULT,
+    Vault,
+    outcome,
+)
 
 CHALLENGE = f'Bearer authorization="https://login.microsoftonline.com/{TENANT}", resource="https://vault.azure.net"'
-
-
-@pytest.fixture
-def vault() -> Vault:
-    """An empty one."""
-    return Vault()
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/secrets"), ("PUT", "/secrets/one"), ("GET", "/keys")])
@@ -145,3 +150,58 @@ def test_the_hosts_name_chooses_the_vault(vault: Vault) -> None:
     """In any case, with a port."""
     token = {"authorization": f"Bearer {vault.azure.token(vault.holder(), AUDIENCE)}", "host": f"{HOST.upper()}:443"}
     assert 200 == vault.send("GET", "/secrets", QUERY, token).status
+
+
+OTHER_TENANT = "30000000-0000-4000-8000-000000000003"
+
+
+def test_another_tenants_vault_says_so_and_takes_no_token_of_ours(vault: Vault) -> None:
+    """The challenge names that tenant, before and after."""
+    vault.settings(tenantId=OTHER_TENANT)
+    challenge = CHALLENGE.replace(TENANT, OTHER_TENANT)
+    replies = [vault.send("GET", "/secrets", QUERY, {}), vault.listed(vault.holder())]
+    assert [(401, challenge)] * 2 == [(reply.status, reply.headers["www-authenticate"]) for reply in replies]
+    assert "AKV10000" in replies[0].body["error"]["message"]
+    message = replies[1].body["error"]["message"]
+    assert message.startswith(f"AKV10032: Invalid issuer. Expected one of https://sts.windows.net/{OTHER_TENANT}/, ")
+    assert message.endswith(f", found https://sts.windows.net/{TENANT}/.")
+
+
+def test_another_tenants_vault_knows_no_role_of_ours(vault: Vault) -> None:
+    """Its own tokens count, and role assignments in this tenant give nothing there."""
+    holder = vault.holder()
+    vault.settings(tenantId=OTHER_TENANT)
+    assert (403, "ForbiddenByRbac") == outcome(vault.listed(holder, iss=issuers_of(OTHER_TENANT)[0]))
+
+
+def test_a_firewall_lets_nobody_in(vault: Vault) -> None:
+    """Whatever the caller may do; who has no token is challenged all the same."""
+    vault.settings(networkAcls={"defaultAction": "Deny"})
+    reply = vault.listed(vault.administrator)
+    assert (403, "ForbiddenByFirewall") == outcome(reply)
+    assert "Client address: 127.0.0.1" in reply.body["error"]["message"].split("\r\n")
+    assert 401 == vault.send("GET", "/secrets", QUERY, {}).status
+    vault.settings(networkAcls={"defaultAction": "Allow"})
+    assert 200 == vault.listed(vault.administrator).status
+
+
+def test_an_answer_names_the_role_assignment_that_let_the_caller_in(vault: Vault) -> None:
+    """Without dashes; a refusal names none."""
+    caller = vault.azure.principal()
+    assignment_name = vault.azure.grant(caller, READER, GROUP)
+    header = "x-ms-keyvault-rbac-assignment-id"
+    assert assignment_name.replace("-", "") == vault.listed(caller).headers[header]
+    assert header not in vault.listed(vault.azure.principal()).headers
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("ForbiddenByFirewall", {"code": "Forbidden", "innererror": {"code": "ForbiddenByFirewall"}}),
+        ("ObjectIsBeingDeleted", {"code": "Conflict", "innererror": {"code": "ObjectIsBeingDeleted"}}),
+        ("Throttled", {"code": "Throttled"}),
+    ],
+)
+def test_a_fault_may_have_a_finer_code(vault: Vault, code: str, expected: dict[str, Any]) -> None:
+    """It stands within the one that it refines, as in Azure's own answers."""
+    assert {**expected, "message": "asked for"} == vault.service.error(418, code, "asked for").body["error"]
