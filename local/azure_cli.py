@@ -19,6 +19,7 @@ ENVIRONMENT = _ROOT / ".local" / "azure-cli"
 """Where the check installs azure-cli: it is large, and nothing of the project depends on it."""
 EXECUTABLE_VARIABLE = "LEASEHOLD_AZ"
 _MANAGEMENT = "https://management.core.windows.net/"
+_VAULTS = ".vault.azure.net"
 
 
 class AzureCliError(Exception):
@@ -48,7 +49,7 @@ class AzureCli:
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def register(self, origin: str, name: str = "Local") -> None:
-        """Makes a cloud whose every service is at one https origin, and turns to it.
+        """Makes a cloud whose every service is at one https origin, and turns to it. Vaults keep Azure's names.
 
         The Graph endpoint doubles as the audience of Graph's tokens, so it needs its slash.
         """
@@ -57,6 +58,7 @@ class AzureCli:
             *("--endpoint-resource-manager", origin, "--endpoint-active-directory", origin),
             *("--endpoint-active-directory-resource-id", _MANAGEMENT),
             *("--endpoint-microsoft-graph-resource-id", f"{origin}/"),
+            *("--suffix-keyvault-dns", _VAULTS),
         )
         self.run("cloud", "set", "--name", name)
         self.run("config", "set", "core.instance_discovery=false")

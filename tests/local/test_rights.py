@@ -10,6 +10,7 @@ import pytest
 from local import snapshots
 from local.cloud.control.deployment import graph_permissions
 from local.cloud.rbac import builtin_roles
+from local.cloud.rbac.access import definition_of
 from local.cloud.tenant.first_party import GRAPH as GRAPH_APP
 from local.cloud.tenant.resources import RoleAssignment
 from tests.fakes.calls import Calls
@@ -21,6 +22,7 @@ GIVE = "AppRoleAssignment.ReadWrite.All"
 OWNED, MEMBERS, READ = "Application.ReadWrite.OwnedBy", "GroupMember.ReadWrite.All", "Application.Read.All"
 ACCOUNT = "leasehold/providers/Microsoft.Storage/storageAccounts/account"
 INSIGHTS = "leasehold/providers/Microsoft.Insights/components/leasehold-insights"
+VAULT = "app/providers/Microsoft.KeyVault/vaults/app"
 CONDITIONED = "Role Based Access Control Administrator"
 
 
@@ -70,6 +72,12 @@ def _reads_the_bin(azure: Azure) -> int:
     return azure.by_hand("GET", f"{GRAPH}/v1.0/directory/deletedItems/microsoft.graph.application")
 
 
+def _named(azure: Azure, assignment: RoleAssignment) -> str:
+    definition = definition_of(azure.world, assignment)
+    assert definition is not None
+    return definition.role_name
+
+
 def test_the_broker_has_these_azure_roles_and_no_other() -> None:
     """One more, in the template or here, is to be thought about."""
     azure = _azure()
@@ -77,7 +85,7 @@ def test_the_broker_has_these_azure_roles_and_no_other() -> None:
     found = {
         (
             each.scope.removeprefix(prefix),
-            builtin_roles.BY_NAME[each.role_definition_id.rpartition("/")[2]].role_name,
+            _named(azure, each),
             each.condition is not None,
         )
         for each in _held(azure)
@@ -90,6 +98,7 @@ def test_the_broker_has_these_azure_roles_and_no_other() -> None:
         (ACCOUNT, "Storage Queue Data Contributor", False),
         (ACCOUNT, "Storage Table Data Contributor", False),
         (INSIGHTS, "Monitoring Metrics Publisher", False),
+        (VAULT, "Leasehold Courier", False),
     }
 
 

@@ -8,7 +8,11 @@ import pytest
 
 from tests.local.key_vault.calls import Vault, outcome
 
-BEFORE = {"attributes": {"enabled": True, "nbf": 5, "exp": 7}, "contentType": "text/plain", "tags": {"a": "1", "b": "2"}}
+BEFORE: dict[str, Any] = {
+    "attributes": {"enabled": True, "nbf": 5, "exp": 7},
+    "contentType": "text/plain",
+    "tags": {"a": "1", "b": "2"},
+}
 
 
 @pytest.mark.parametrize(

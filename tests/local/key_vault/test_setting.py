@@ -28,7 +28,7 @@ def test_the_answer_tells_what_was_set(vault: Vault) -> None:
 
 def test_everything_that_is_said_is_kept(vault: Vault) -> None:
     """And shown by a list, but for the value."""
-    given = {"contentType": "text/plain", "tags": {"lease": "1", "role": "web"}}
+    given: dict[str, Any] = {"contentType": "text/plain", "tags": {"lease": "1", "role": "web"}}
     stated = {"enabled": False, "nbf": 5, "exp": 7}
     vault.put("db", attributes=stated, **given)
     shown = vault.call("GET", "/secrets").body["value"][0]
