@@ -1,27 +1,26 @@
-"""Recorded exchanges with Key Vault, replayed: the state that one presupposes, the call, the differences."""
+"""Recorded exchanges with Key Vault, replayed: the call, and how our answer differs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from local.cloud.engine.dispatch import handle
 from local.cloud.engine.http import HttpRequest, Reply
-from local.cloud.key_vault.paging import MOST, read_token
+from local.cloud.key_vault.paging import read_token
 from local.cloud.key_vault.service import KeyVault
-from local.cloud.key_vault.store import Phase, Secret, Store, Version
+from local.cloud.key_vault.store import Secret, Store
 from tests.local.arm.calls import GROUP, Azure
+from tests.local.parity.key_vault_state import attributes_of, code, instant, presupposed, settings
 from tests.local.parity.records import Record, compare_shape
 
 ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
 AUDIENCE = "https://vault.azure.net"
 _KIND = "Microsoft.KeyVault/vaults"
-_PARTS = re.compile(r"^/(?P<list>secrets|deletedsecrets)(?:/(?P<name>[^/]+))?(?:/(?P<rest>[^/]+))?/?$")
 _HOST = re.compile(r"https://[^/]+?(:443)?/")
-_VERSION = re.compile(r"/secrets/(?P<name>[^/]+)/(?P<version>[0-9a-f]{32})$")
 _VERSIONS = re.compile(r"(/secrets/[^/']+/)[0-9a-f]{32}")
 _AUTHORITY = re.compile(r"login\.windows\.net|login\.microsoftonline\.com")
 _TENANT = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -35,7 +34,6 @@ _OF_CERTIFICATES = ("managed", "kid")
 """What marks the secret of a certificate. There are no certificates here."""
 _HEADERS = ("cache-control", "content-type", "strict-transport-security", "x-content-type-options")
 _ON_THE_WIRE = {"content-length", "date", "server", "x-ms-keyvault-service-version"}
-_FOREVER = 1e12
 
 
 @dataclass(slots=True)
@@ -61,7 +59,7 @@ class Replay:
         if name not in self.vaults:
             self.vaults[name] = self.azure.resource(f"{GROUP}/providers/{_KIND}/{name}", _KIND)
         resource = self.azure.world.tree.resources[self.vaults[name].casefold()]
-        resource.properties |= next((_settings(found) for found in _attributes(record.response_body)), {})
+        resource.properties |= next((settings(found) for found in attributes_of(record.response_body)), {})
         return name
 
     def held(self, name: str) -> dict[str, Secret]:
@@ -73,7 +71,7 @@ class Replay:
         """The recorded call, by whoever is answered so."""
         headers = {"host": record.host}
         if record.status != 401:
-            by = self.azure.principal() if _code(record) == "ForbiddenByRbac" else self.caller
+            by = self.azure.principal() if code(record) == "ForbiddenByRbac" else self.caller
             headers["authorization"] = f"Bearer {self.azure.token(by, AUDIENCE)}"
         call = HttpRequest(record.method, record.path, record.query, headers, self._body(record), f"https://{record.host}")
         reply = handle(self.azure.world, self.service, call)[1]
@@ -94,15 +92,18 @@ class Replay:
 def replayed(record: Record) -> list[str]:
     """What differs between the recorded answer and ours, once the world has what the recording presupposes."""
     replay = Replay()
-    replay.azure.clock.at = _instant(record.response_body) or replay.azure.clock.at
+    replay.azure.clock.at = instant(record.response_body) or replay.azure.clock.at
     held = replay.held(replay.vault(record))
-    for secret in _presupposed(record, replay):
+    for secret in presupposed(record, replay.azure.world.of(Store)):
         held[secret.name.upper()] = secret
     return differences(record, replay.send(record), exactly=True)
 
 
 def differences(record: Record, reply: Reply, *, exactly: bool) -> list[str]:
-    """What differs. ``exactly``: values too, and not shapes alone; versions' ids and identifiers of callers apart."""
+    """What differs. ``exactly``: values too, and not shapes alone; versions' ids and identifiers of callers apart.
+
+    Of a 401 from before 2020, which had no body, the rest is compared.
+    """
     if record.status != reply.status:
         return [f"status is {reply.status}, recorded as {record.status}: {reply.body}"]
     found = _compare_headers(record.response_headers, reply.headers)
@@ -168,144 +169,3 @@ def _comparable(body: Any, record: Record) -> Any:
 def _row(token: str) -> str:
     """The secret at which the next page begins: in older lists of secrets, a page could begin within one."""
     return read_token(token).partition("/")[0]
-
-
-def _code(record: Record) -> str:
-    body = record.response_body
-    return str(body["error"].get("innererror", {}).get("code", "")) if isinstance(body, Mapping) and "error" in body else ""
-
-
-def _attributes(body: Any) -> Iterator[Mapping[str, Any]]:
-    for each in _bundles(body):
-        yield each["attributes"]
-
-
-def _bundles(body: Any) -> list[Mapping[str, Any]]:
-    found = (body.get("value") if isinstance(body.get("value"), list) else [body]) if isinstance(body, Mapping) else []
-    return [each for each in found or () if "attributes" in each]
-
-
-def _settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    level = str(attributes.get("recoveryLevel", ""))
-    return {
-        "enableSoftDelete": "Recoverable" in level,
-        "enablePurgeProtection": not level.endswith("Purgeable"),
-        "softDeleteRetentionInDays": attributes.get("recoverableDays") or (7 if level.startswith("Customized") else 90),
-    }
-
-
-def _instant(body: Any) -> float | None:
-    """When it was answered, as far as the body tells."""
-    for bundle in _bundles(body):
-        return float(bundle.get("deletedDate") or bundle["attributes"]["updated"])
-    return None
-
-
-def _presupposed(record: Record, replay: Replay) -> Iterator[Secret]:
-    """Every secret that must have been there."""
-    parts = _PARTS.match(record.path)
-    assert parts is not None
-    name, rest = parts["name"] or "", parts["rest"] or ""
-    if record.status >= 400:
-        yield from _of_refusal(record, replay, name)
-    elif name == "restore":
-        replay.azure.world.of(Store).backups[record.request_body["value"]] = _shown(record.response_body)
-    elif rest == "versions":
-        yield from _of_versions(record, name)
-    elif not name:
-        yield from _of_list(record, Phase.LIVE if parts["list"] == "secrets" else Phase.DELETED)
-    elif record.status == 204 or rest == "backup":
-        yield _plain_secret(name, Phase.LIVE if rest else Phase.DELETED)
-    elif record.method != "PUT":
-        yield _of_one(record, Phase.LIVE if parts["list"] == "secrets" else Phase.DELETED)
-
-
-def _of_refusal(record: Record, replay: Replay, name: str) -> Iterator[Secret]:
-    phases = {
-        "ObjectIsBeingDeleted": Phase.DELETING,
-        "ObjectIsDeletedButRecoverable": Phase.DELETED,
-        "RequestNotAllowedOnNonDeletedObject": Phase.LIVE,
-        "SecretDisabled": Phase.DELETED,
-    }
-    code = _code(record)
-    if code in phases:
-        secret = _plain_secret(name, phases[code])
-        secret.current.enabled = code != "SecretDisabled"
-        yield secret
-    if name == "restore":
-        found = re.search(r"/secrets/([^/']+)/", record.response_body["error"]["message"])
-        assert found is not None
-        secret = _plain_secret(found[1], Phase.LIVE)
-        replay.azure.world.of(Store).backups[record.request_body["value"]] = secret
-        yield secret
-
-
-def _of_one(record: Record, phase: Phase) -> Secret:
-    """The secret as it is answered; before a change, with everything that was changed otherwise."""
-    secret = _shown(record.response_body)
-    secret.phase = phase
-    asked = record.request_body if record.method == "PATCH" else None
-    if asked:
-        attributes, version = asked.get("attributes", {}), secret.current
-        version.enabled = not attributes["enabled"] if "enabled" in attributes else version.enabled
-        version.expires = 1 if "exp" in attributes else version.expires
-        version.not_before = 1 if "nbf" in attributes else version.not_before
-        version.content_type = "before" if "contentType" in asked else version.content_type
-        version.tags = {"before": "x"} if "tags" in asked else version.tags
-    return secret
-
-
-def _of_versions(record: Record, name: str) -> Iterator[Secret]:
-    """The versions of a page; with a further one where the next page begins."""
-    found = [_shown(each) for each in record.response_body["value"]]
-    versions = {each.current.id: each.current for each in found}
-    if record.response_body["nextLink"]:
-        following = _marked(record.response_body["nextLink"]).partition("/")[2].lower()
-        versions[following] = Version(following, "", 1, 1)
-    if versions:
-        yield Secret(name, versions)
-
-
-def _of_list(record: Record, phase: Phase) -> Iterator[Secret]:
-    """The secrets of a page. Where it shows fewer than it may, and is not the last one, others lie between that are hidden."""
-    shown, following = record.response_body["value"], record.response_body["nextLink"]
-    for each in shown:
-        secret = _shown(each)
-        secret.phase = phase
-        yield secret
-    if following:
-        before = shown[-1]["id"].rsplit("/", 1)[-1] if shown else read_token(record.query["$skiptoken"]).partition("/")[0]
-        hidden = Phase.DELETED if phase is Phase.LIVE else Phase.LIVE
-        for number in range(int(record.query.get("maxresults", MOST)) - len(shown)):
-            yield _plain_secret(f"{before}-{number:02}", hidden)
-        yield _plain_secret(_marked(following).partition("/")[0], phase)
-
-
-def _marked(link: str) -> str:
-    found = re.search(r"skiptoken=([^&]+)", link)
-    assert found is not None
-    return read_token(found[1])
-
-
-def _plain_secret(name: str, phase: Phase) -> Secret:
-    made = Version("0" * 32, "x", 1, 1)
-    return Secret(name, {made.id: made}, phase, until=_FOREVER, purge_at=_FOREVER)
-
-
-def _shown(bundle: Mapping[str, Any]) -> Secret:
-    """The secret, with one version, that is shown so."""
-    attributes, named = bundle["attributes"], _VERSION.search(bundle["id"])
-    version = Version(
-        named["version"] if named else "0" * 32,
-        str(bundle.get("value", "")),
-        attributes["created"],
-        attributes["updated"],
-        attributes["enabled"],
-        attributes.get("nbf"),
-        attributes.get("exp"),
-        bundle.get("contentType"),
-        bundle.get("tags"),
-    )
-    name = named["name"] if named else bundle["id"].rsplit("/", 1)[-1]
-    kept = (bundle.get("deletedDate", 0.0), bundle.get("scheduledPurgeDate", _FOREVER))
-    return Secret(name, {version.id: version}, Phase.LIVE, _FOREVER, *kept)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential
+from azure.identity.aio import ClientSecretCredential as AsyncClientSecretCredential
 from azure.keyvault.secrets import SecretClient
+from azure.keyvault.secrets.aio import SecretClient as AsyncSecretClient
 
 from tests.local.conftest import Cloud
 
@@ -141,3 +144,26 @@ def test_another_tenants_vault_is_told_by_its_challenge(named: Cloud, clients: C
     named.control("PUT", "vaults/app", {"tenant_id": other})
     with pytest.raises(ClientAuthenticationError):
         clients.reader.get_secret("db")
+
+
+async def test_a_secret_lives_asynchronously(cloud: Cloud) -> None:
+    """The asynchronous client, on the port that Key Vault has for itself: that is no vault's name, which it would refuse."""
+    made = cloud.control("POST", "identities", {"name": "web", "kind": "application"})
+    secret = cloud.control("POST", "secrets", {"identity": "web"})["secret"]
+    scope = f"/subscriptions/{cloud.document['subscription_id']}/resourceGroups/app"
+    cloud.control("POST", "role-assignments", {"identity": "web", "role": "Key Vault Secrets Officer", "scope": scope})
+    trusting: dict[str, Any] = {"connection_verify": cloud.ca_bundle}
+    authority = {"authority": cloud.endpoints["entra"], "disable_instance_discovery": True}
+    address = f"{cloud.endpoints['key_vault']}/app"
+    async with (
+        AsyncClientSecretCredential(cloud.document["tenant_id"], made["client_id"], secret, **authority, **trusting) as own,
+        AsyncSecretClient(address, own, verify_challenge_resource=False, **trusting) as client,
+    ):
+        versions = [(await client.set_secret("db", str(number))).properties.version for number in range(3)]
+        listed = [each.version async for each in client.list_properties_of_secret_versions("db", max_page_size=1)]
+        read = await client.get_secret("db")
+        await client.delete_secret("db")
+        await client.purge_deleted_secret("db")
+        left = [each.name async for each in client.list_deleted_secrets()]
+
+    assert (sorted(map(str, versions)), "2", []) == (listed, read.value, left)
