@@ -41,6 +41,10 @@ async def test_the_parts_are_told_of_each_other() -> None:
             stack.described["function_host"],
         )
         assert (stack.url, "westeurope") == (given["LEASEHOLD_PUBLIC_URL"], given["REGION_NAME"])
+        storage = stack.described["storage"]
+        assert "devstoreaccount1" == storage["account"]
+        for address in (storage["queue"], storage["table"]):
+            assert f"Endpoint={address};" in given["AzureWebJobsStorage"]
 
 
 async def test_the_brokers_identity_gets_a_token_with_what_the_host_is_given() -> None:
