@@ -57,10 +57,13 @@ def recover(request: SecretRequest) -> Reply:
     """``POST /deletedsecrets/{name}/recover``: it can be read again a while later."""
     request.require("recover/action")
     held = request.look()
-    if held is not None and held.phase in (Phase.LIVE, Phase.RECOVERING):
-        raise errors.not_deleted(request.name)
-    if held is not None and held.phase is Phase.DELETING:
-        raise errors.being_deleted(request.name)
+    refusals = {
+        Phase.LIVE: errors.not_deleted,
+        Phase.DELETING: errors.being_deleted,
+        Phase.RECOVERING: errors.being_recovered,
+    }
+    if held is not None and held.phase in refusals:
+        raise refusals[held.phase](request.name)
     secret = _deleted(request)
     secret.move(Phase.RECOVERING, request.now + request.world.consistency.takes("vault_recover"))
     return Reply(200, _bundle(request, secret, vanished=False))

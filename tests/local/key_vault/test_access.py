@@ -152,6 +152,14 @@ def test_the_hosts_name_chooses_the_vault(vault: Vault) -> None:
     assert 200 == vault.send("GET", "/secrets", QUERY, token).status
 
 
+def test_a_token_that_nobody_signed_is_refused(vault: Vault) -> None:
+    """One that says it is of the right tenant, and one that says nothing."""
+    token = vault.azure.token(vault.administrator, audience=AUDIENCE)
+    for forged in (token[:-4] + "AAAA", "no-token"):
+        message = vault.send("GET", "/secrets", QUERY, {"authorization": f"Bearer {forged}"}).body["error"]["message"]
+        assert "The token's signature or form is invalid." == message
+
+
 OTHER_TENANT = "30000000-0000-4000-8000-000000000003"
 
 

@@ -22,6 +22,19 @@ def test_a_restored_secret_has_every_version(vault: Vault) -> None:
     assert ("one", {"a": "b"}) == (body["value"], body["tags"])
 
 
+def test_a_backup_can_be_restored_again(vault: Vault) -> None:
+    """What became of the first restored secret is nothing to it."""
+    vault.put("db", "one")
+    kept = _backup(vault)
+    for _ in range(2):
+        vault.call("DELETE", "/secrets/db")
+        vault.call("DELETE", "/deletedsecrets/db")
+        assert 200 == vault.call("POST", "/secrets/restore", kept).status
+        assert "one" == vault.call("GET", "/secrets/db").body["value"]
+        vault.put("db", "two")
+        vault.call("PATCH", "/secrets/db", {"attributes": {"enabled": False}})
+
+
 def test_a_backup_does_not_show_what_is_in_it(vault: Vault) -> None:
     """Azure alone can read it."""
     vault.put("db", "seen by nobody")

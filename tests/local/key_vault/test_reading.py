@@ -13,6 +13,7 @@ def test_the_newest_version_is_read_unless_one_is_named(vault: Vault, slash: str
     first, _ = vault.put("db", "one"), vault.put("db", "two")
     assert "two" == vault.call("GET", f"/secrets/db{slash}").body["value"]
     assert "one" == vault.call("GET", f"/secrets/db/{first}{slash}").body["value"]
+    assert "one" == vault.call("GET", f"/secrets/DB/{first.upper()}{slash}").body["value"]
 
 
 @pytest.mark.parametrize("attributes", [{"exp": 1}, {"nbf": 4_000_000_000}, {"exp": 1, "nbf": 4_000_000_000}], ids=str)
