@@ -28,10 +28,10 @@ def backup(request: SecretRequest) -> Reply:
 def restore(request: SecretRequest) -> Reply:
     """``POST /secrets/restore``: https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret."""
     request.require("restore/action")
-    kept = request.store.backups.get(inputs.value(request.body()))
-    if kept is None:
+    saved = request.store.backups.get(inputs.value(request.body()))
+    if saved is None:
         raise errors.bad_parameter("Backup blob is not one that was made here.")
-    secret, vault = deepcopy(kept), request.vault
+    secret, vault = deepcopy(saved), request.vault
     if request.store.find(request.world, vault.resource, secret.name) is not None:
         raise errors.restore_conflict(f"{vault.uri}/secrets/{secret.name}/{secret.current.id}")
     request.store.keep(vault.resource, secret)

@@ -30,12 +30,12 @@ def deleted(vault: Vault, secret: Secret, body: Json) -> Json:
     """The same of a deleted secret: until when it is kept, and where. A vault without soft deletion keeps nothing."""
     if not vault.soft_delete:
         return body
-    kept = {
+    deletion = {
         "recoveryId": f"{vault.uri}/deletedsecrets/{secret.name}",
         "deletedDate": int(secret.deleted_at),
         "scheduledPurgeDate": int(secret.purge_at),
     }
-    return {**kept, **body}
+    return {**deletion, **body}
 
 
 def _id(vault: Vault, secret: Secret) -> str:

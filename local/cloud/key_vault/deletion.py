@@ -21,12 +21,12 @@ def delete(request: SecretRequest) -> Reply:
     """``DELETE /secrets/{name}``: all versions. Deleted, it is read no more at once, and is among the deleted ones later."""
     request.require("delete")
     request.check_name()
-    held = request.look()
+    held = request.named()
     if held is not None and held.phase is Phase.DELETING:
         raise errors.being_deleted(request.name)
     secret, vault = request.found(), request.vault
     if vault.soft_delete:
-        secret.leave(request.now, request.world.consistency.takes("vault_delete"), vault.days)
+        secret.delete(request.now, request.world.consistency.takes("vault_delete"), vault.days)
     else:
         request.store.drop(vault.resource, secret)
     return Reply(200, _bundle(request, secret, vanished=True))
@@ -56,7 +56,7 @@ def listed(request: SecretRequest) -> Reply:
 def recover(request: SecretRequest) -> Reply:
     """``POST /deletedsecrets/{name}/recover``: it can be read again a while later."""
     request.require("recover/action")
-    held = request.look()
+    held = request.named()
     refusals = {
         Phase.LIVE: errors.not_deleted,
         Phase.DELETING: errors.being_deleted,
@@ -72,7 +72,7 @@ def recover(request: SecretRequest) -> Reply:
 def purge(request: SecretRequest) -> Reply:
     """``DELETE /deletedsecrets/{name}``: for good. Its name is free a while later."""
     request.require("purge/action")
-    held = request.look()
+    held = request.named()
     if held is not None and held.phase is Phase.DELETING:
         raise errors.purge_too_early()
     secret = _deleted(request)
@@ -85,7 +85,7 @@ def purge(request: SecretRequest) -> Reply:
 def _deleted(request: SecretRequest) -> Secret:
     """The deleted secret of this name; raises 404."""
     request.check_name()
-    secret = request.look()
+    secret = request.named()
     if secret is None or secret.phase is not Phase.DELETED:
         raise errors.deleted_not_found(request.name)
     return secret

@@ -59,7 +59,7 @@ class SecretRequest:
         """What the vault holds, by name in upper case."""
         return self.store.held(self.world, self.vault.resource)
 
-    def look(self) -> Secret | None:
+    def named(self) -> Secret | None:
         """The secret that is named, wherever in its life it is."""
         return self.store.find(self.world, self.vault.resource, self.name)
 
@@ -92,7 +92,7 @@ class SecretRequest:
 
     def found(self) -> Secret:
         """The secret that is named and live; raises 404."""
-        secret = self.look()
+        secret = self.named()
         if secret is None or secret.phase is not Phase.LIVE:
             raise errors.not_found("/".join(filter(None, (self.name, self.version))))
         return secret

@@ -68,7 +68,7 @@ def versions(request: SecretRequest) -> Reply:
     """``GET /secrets/{name}/versions``: by their ids, without values. A name that nobody has has none."""
     request.require(METADATA)
     request.check_name()
-    secret = request.look()
+    secret = request.named()
     if secret is None or secret.phase is not Phase.LIVE:
         return Reply(200, {"value": [], "nextLink": None})
     rows = {version.id.upper(): version for version in secret.versions.values()}
@@ -81,7 +81,7 @@ def versions(request: SecretRequest) -> Reply:
 
 def _writable(request: SecretRequest) -> Secret:
     """The secret that takes a version more, made if its name is free; raises 409."""
-    secret = request.look()
+    secret = request.named()
     if secret is None:
         return request.store.keep(request.vault.resource, Secret(request.name))
     if secret.phase in (Phase.DELETING, Phase.PURGING):

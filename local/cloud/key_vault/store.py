@@ -68,7 +68,7 @@ class Secret:
         self.versions[version.id] = version
         return version
 
-    def leave(self, now: float, seconds: float, days: int) -> None:
+    def delete(self, now: float, seconds: float, days: int) -> None:
         """Deleted, to be kept for so many days."""
         self.phase, self.until = Phase.DELETING, now + seconds
         self.deleted_at, self.purge_at = now, now + days * _DAY

@@ -13,10 +13,10 @@ def _backup(vault: Vault) -> dict[str, str]:
 def test_a_restored_secret_has_every_version(vault: Vault) -> None:
     """With its value, as of the backup."""
     first = vault.put("db", "one", tags={"a": "b"})
-    kept = _backup(vault)
+    saved = _backup(vault)
     vault.gone("db", "two")
     vault.call("DELETE", "/deletedsecrets/db")
-    restored = vault.call("POST", "/secrets/restore", kept)
+    restored = vault.call("POST", "/secrets/restore", saved)
     assert (200, first, False) == (restored.status, restored.body["id"][-32:], "value" in restored.body)
     body = vault.call("GET", "/secrets/db").body
     assert ("one", {"a": "b"}) == (body["value"], body["tags"])
@@ -25,11 +25,11 @@ def test_a_restored_secret_has_every_version(vault: Vault) -> None:
 def test_a_backup_can_be_restored_again(vault: Vault) -> None:
     """What became of the first restored secret is nothing to it."""
     vault.put("db", "one")
-    kept = _backup(vault)
+    saved = _backup(vault)
     for _ in range(2):
         vault.call("DELETE", "/secrets/db")
         vault.call("DELETE", "/deletedsecrets/db")
-        assert 200 == vault.call("POST", "/secrets/restore", kept).status
+        assert 200 == vault.call("POST", "/secrets/restore", saved).status
         assert "one" == vault.call("GET", "/secrets/db").body["value"]
         vault.put("db", "two")
         vault.call("PATCH", "/secrets/db", {"attributes": {"enabled": False}})
@@ -44,16 +44,16 @@ def test_a_backup_does_not_show_what_is_in_it(vault: Vault) -> None:
 def test_nothing_is_restored_over_what_is_there(vault: Vault) -> None:
     """Live, deleted, or not gone from its name yet."""
     vault.put("db")
-    kept = _backup(vault)
-    refused = [vault.call("POST", "/secrets/restore", kept)]
+    saved = _backup(vault)
+    refused = [vault.call("POST", "/secrets/restore", saved)]
     vault.call("DELETE", "/secrets/db")
-    refused.append(vault.call("POST", "/secrets/restore", kept))
+    refused.append(vault.call("POST", "/secrets/restore", saved))
     vault.slow()
     vault.call("DELETE", "/deletedsecrets/db")
-    refused.append(vault.call("POST", "/secrets/restore", kept))
+    refused.append(vault.call("POST", "/secrets/restore", saved))
     assert [(409, "Conflict")] * 3 == [outcome(reply) for reply in refused]
     vault.wait(61)
-    assert 200 == vault.call("POST", "/secrets/restore", kept).status
+    assert 200 == vault.call("POST", "/secrets/restore", saved).status
 
 
 def test_what_is_no_backup_is_refused(vault: Vault) -> None:

@@ -156,5 +156,5 @@ def _shown(bundle: Mapping[str, Any]) -> Secret:
         bundle.get("tags"),
     )
     name = named["name"] if named else bundle["id"].rsplit("/", 1)[-1]
-    kept = (bundle.get("deletedDate", 0.0), bundle.get("scheduledPurgeDate", _FOREVER))
-    return Secret(name, {version.id: version}, Phase.LIVE, _FOREVER, *kept)
+    shown = (bundle.get("deletedDate", 0.0), bundle.get("scheduledPurgeDate", _FOREVER))
+    return Secret(name, {version.id: version}, Phase.LIVE, _FOREVER, *shown)

@@ -116,13 +116,13 @@ def test_a_recovered_secret_is_read_again(named: Cloud, clients: Clients) -> Non
     scope = f"/subscriptions/{named.document['subscription_id']}/resourceGroups/app"
     named.control("POST", "role-assignments", {"identity": "web", "role": "Key Vault Secrets Officer", "scope": scope})
     clients.courier.set_secret("db", "one")
-    kept = clients.reader.backup_secret("db")
+    saved = clients.reader.backup_secret("db")
     clients.courier.begin_delete_secret("db").wait()
     clients.reader.begin_recover_deleted_secret("db").wait()
     assert "one" == clients.reader.get_secret("db").value
     clients.courier.begin_delete_secret("db").wait()
     clients.courier.purge_deleted_secret("db")
-    clients.reader.restore_secret_backup(kept)
+    clients.reader.restore_secret_backup(saved)
     assert "one" == clients.reader.get_secret("db").value
     with pytest.raises(HttpResponseError, match="not authorized"):
         clients.courier.backup_secret("db")
