@@ -14,7 +14,7 @@ class VaultLeft(Throttled):
     code = "vault_unreachable"
     sentence = "The key vault cannot be reached, or refuses; what is in it is removed later."
 
-    def __init__(self, cause: str = "", *, azure_code: str = "", retry_after: float, is_expected: bool = False) -> None:
+    def __init__(self, cause: str = "", *, azure_code: str = "", retry_after: float = 60.0, is_expected: bool = False) -> None:
         super().__init__(cause, azure_code=azure_code, retry_after=retry_after)
         self.is_expected = is_expected
 

@@ -18,6 +18,7 @@ from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.lease import State
 from shared.core.role import DEFAULT_TTL
 from shared.issuers.application_secret.survey import LeaseSecret
+from shared.issuers.key_vault_secret.survey import OwnSecret
 from shared.issuers.role_grant.survey import OwnGrant
 from shared.issuers.service_principal.schema import MAX_AZURE_GROUPS
 from shared.issuers.service_principal.survey import OwnApplication, OwnAssignment, Recycled
@@ -64,9 +65,9 @@ def test_a_new_kind_of_credential_brings_its_part_of_the_contract() -> None:
     assert {"type", "colour"} == set(schemas["ToyRole"]["required"])
     assert "toy" in schemas["Lease"]["properties"]["type"]["enum"]
     assert "#/components/schemas/ToyRole" == schemas["Role"]["discriminator"]["mapping"]["toy"]
-    assert ["toy"] == schemas["Credential"]["oneOf"][-1]["properties"]["type"]["enum"]
+    assert ["toy"] == schemas["Credential"]["oneOf"][-2]["properties"]["type"]["enum"]
     finding = schemas["Reconciliation"]["properties"]["findings"]["items"]["properties"]
-    assert ["toy_in_a_box", "lease"] == finding["kind"]["enum"][-2:]
+    assert ["toy_in_a_box", "vault_secret", "lease"] == finding["kind"]["enum"][-3:]
 
 
 def test_the_contract_lists_every_call_and_no_other() -> None:
@@ -97,7 +98,7 @@ def test_the_contracts_words_and_limits_are_the_codes() -> None:
     assert set(lease["type"]["enum"]) == {kind.type for kind in kinds.SCHEMAS}
     assert set(SCHEMAS["Event"]["properties"]["outcome"]["enum"]) == set(Outcome)
     finding = SCHEMAS["Reconciliation"]["properties"]["findings"]["items"]["properties"]
-    seen = (OwnApplication, OwnAssignment, Recycled, LeaseSecret, OwnGrant)
+    seen = (OwnApplication, OwnAssignment, Recycled, LeaseSecret, OwnGrant, OwnSecret)
     assert set(finding["kind"]["enum"]) == {drift.LEASE, *(each.type for each in seen)}
     assert set(finding["result"]["enum"]) == set(Result)
     assert principal["ttl"]["default"] == DEFAULT_TTL

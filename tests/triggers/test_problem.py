@@ -17,6 +17,7 @@ from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooM
 from shared.core.parameters import errors as parameters
 from shared.core.readiness import errors as readiness
 from shared.core.tenant_policy import PolicyForbids
+from shared.core.vault_errors import VaultLeft
 from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
 STATUSES: dict[type[LeaseholdError], int] = {
@@ -47,6 +48,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.TooManyIssues: 429,
     errors.Upstream: 502,
     errors.Throttled: 503,
+    VaultLeft: 503,
     errors.NotReplicated: 503,
     errors.ConcurrentChange: 503,
     errors.IdentityRefused: 503,
@@ -165,6 +167,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
     assert {
         parameters.TargetMissing: 30,
         errors.Throttled: 10,
+        VaultLeft: 60,
         errors.NotReplicated: 15,
         errors.ConcurrentChange: 5,
         preparing.NotProven: 5,

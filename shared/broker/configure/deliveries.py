@@ -11,8 +11,7 @@ from shared.core.errors import Caution, Fault, Malformed, Upstream
 from shared.core.role import Role
 from shared.resilience.tasks import all_of
 
-UNREACHABLE, FOREIGN, REFUSES, SHARED = "vault_unreachable", "vault_foreign", "vault_refuses", "vault_shared"
-_SECONDS = 15.0
+REFUSES, SHARED = "vault_refuses", "vault_shared"
 
 
 def taken_names(role: Role, others: Iterable[Role]) -> Iterator[Fault]:
@@ -57,9 +56,9 @@ async def require_own_vaults(ports: Ports, role: Role, former: Role | None, *, i
         if is_own is False
     ]
     if foreign:
-        raise Malformed(*foreign, code=FOREIGN)
+        raise Malformed(*foreign, code="vault_foreign")
     if silent and not is_untried:
-        raise Malformed(*silent, code=UNREACHABLE)
+        raise Malformed(*silent, code="vault_unreachable")
 
 
 async def _met(ports: Ports, vault: str) -> bool | None:

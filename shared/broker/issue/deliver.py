@@ -19,7 +19,6 @@ from shared.kinds.delivering import Content
 _AT_THE_VAULT = f"{FIELD}.vault"
 _RIGHTS_COUNT_WITHIN = timedelta(minutes=10)
 """What Azure says of role assignments: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting."""
-_SHOWN = "secret_name_taken"
 
 
 def require_deliverable(role: Role, ask: DeliveryAsk | None) -> str | None:
@@ -76,7 +75,7 @@ class Delivering:
                 continue
             if other is not None and other.state.is_open and other.target_digest != lease.target_digest:
                 sentence = "A live lease has a version of this secret, and was granted something else: the ask differs."
-                raise Conflict(sentence, code=_SHOWN)
+                raise Conflict(sentence, code="secret_name_taken")
 
     async def put(self, lock: LeaseLock, credential: Credential, *, begins: datetime, deadline: float) -> None:
         """Puts the credential there. The lock's next move stores the version. ``begins``: when the lease's time does.

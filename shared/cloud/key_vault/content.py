@@ -20,7 +20,6 @@ _ENV = {"AZURE_TENANT_ID": "tenant_id", "AZURE_CLIENT_ID": "client_id", "AZURE_C
 https://learn.microsoft.com/python/api/azure-identity/azure.identity.environmentcredential"""
 _UNQUOTED = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 """What every reader of dotenv files reads as it stands."""
-UNSUITABLE = "delivery_format_unsuitable"
 
 
 def text_of(content: Content) -> str:
@@ -42,5 +41,8 @@ def _revealed(value: CredentialField) -> object:
 
 def _unquoted(value: object) -> str:
     if not isinstance(value, str) or _UNQUOTED.fullmatch(value) is None:
-        raise Conflict("The credential has a character that a dotenv file would have to quote. Ask again.", code=UNSUITABLE)
+        raise Conflict(
+            "A dotenv file would have to quote the credential. Ask again.",
+            code="delivery_format_unsuitable",
+        )
     return value
