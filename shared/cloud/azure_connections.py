@@ -7,6 +7,7 @@ library's own requests and answers took a third of the processor time of a read.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,7 +34,7 @@ class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it laz
 
     session: Any
 
-    def __init__(self, *, read_seconds: float = READ_SECONDS, gateway: str = "") -> None:
+    def __init__(self, *, read_seconds: float = READ_SECONDS, gateway: str = "", repeats: bool = True) -> None:
         super().__init__(
             connection_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
@@ -43,17 +44,22 @@ class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it laz
         )
         self._read_seconds = read_seconds
         self._gateway = gateway
+        self._repeats = repeats
         self._is_open = False
 
     async def open(self) -> None:
         """Opens the connections. Those to hosts behind a gateway go there: the host's name stays in the request and in TLS."""
         if self._gateway and not self._is_open:
-            connector = aiohttp.TCPConnector(resolver=_Gateway(self._gateway), ttl_dns_cache=None)
+            trusted = ssl.create_default_context()
+            connector = aiohttp.TCPConnector(resolver=_Gateway(self._gateway), ttl_dns_cache=None, ssl=trusted)
             self.session = aiohttp.ClientSession(
                 connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
         self._is_open = True
         await super().open()
+        if not self._repeats:
+            # aiohttp sends a PUT again if the connection is lost before the answer (RFC 9112, 9.3.1). It has no public setting.
+            self.session._retry_connection = False  # noqa: SLF001
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Returns the answer to a request of the library's, or to a plain one. Raises ``AzureError`` if there is none."""

@@ -60,14 +60,15 @@ def seconds_left(at_most: float) -> float:
     return max(_LEAST_SECONDS, min(at_most, priority.current().answer_deadline - SystemClock().monotonic()))
 
 
-def azure_transport(*, read_seconds: float = READ_SECONDS, gateway: str = "") -> InTime:
+def azure_transport(*, read_seconds: float = READ_SECONDS, gateway: str = "", repeats: bool = True) -> InTime:
     """Returns the ``transport`` for all clients of Azure's SDK. Close the transport, not the clients.
 
-    ``gateway``: an origin that takes the connections to all hosts, by their own names.
+    ``gateway``: an origin that takes the connections to all hosts, by their own names. Unless it ``repeats``, no request is
+    ever sent twice.
     """
     from shared.cloud.azure_connections import InTime  # noqa: PLC0415 - aiohttp costs 0.2 s
 
-    return InTime(read_seconds=read_seconds, gateway=gateway)
+    return InTime(read_seconds=read_seconds, gateway=gateway, repeats=repeats)
 
 
 @dataclass(slots=True)

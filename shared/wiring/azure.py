@@ -197,7 +197,8 @@ class AzureParts:
         from shared.cloud.key_vault.vaults import KeyVault
 
         data = self.settings.data_plane
-        transport = azure_transport(gateway=data.gateway) if data.gateway else self.transport
+        # Another PUT is another version of a secret.
+        transport = azure_transport(gateway=data.gateway, repeats=False)
         return KeyVault(self.credential, transport, data.hosts.vault_suffix, self.settings.azure.tenant_id)
 
     @cached_property
