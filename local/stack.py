@@ -142,6 +142,7 @@ class Stack:
             self.cloud = await self._in_thread(opening, cloud)
         finally:
             await storage
+        self.cloud.world.storage = self.storage.connection_string
         async with self.visitor() as visitor:
             self.described = await visitor.control("GET")
         ports = [0 if self.ports.function_host else first, *(0 for _ in range(1, self.hosts_wanted))]

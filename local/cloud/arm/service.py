@@ -16,6 +16,7 @@ from local.cloud.arm import (
     management_groups,
     metadata,
     options,
+    reporting,
     resources,
     subscriptions,
     versions,
@@ -156,11 +157,20 @@ class Arm:
                 reply = operation(request)
             except Refusal as refused:
                 reply = refused.reply
+            if world.activity.listeners:
+                reply = self._reported(request, reply)
             if "x-ms-failure-cause" in reply.headers:
                 return reply
             return Reply(reply.status, reply.body, {**quota, **reply.headers})
 
         return handler
+
+    def _reported(self, request: ArmRequest, reply: Reply) -> Reply:
+        """The same reply, once those who listen know of it; it has the id by which they were told."""
+        own = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+        correlation = request.call.headers.get("x-ms-correlation-request-id", own)
+        reporting.report(request, reply, correlation)
+        return Reply(reply.status, reply.body, {"x-ms-correlation-request-id": correlation, **reply.headers})
 
 
 def _unknown(request: ArmRequest) -> Reply:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from local import snapshots
 from local.cloud.control import deployment, provision
+from local.cloud.tenant.first_party import EVENT_GRID
 
 if TYPE_CHECKING:
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Application, ServicePrincipal
 
 BROKER = "leasehold"
+WEBHOOK_ROLE = "AzureEventGridSecureWebhookSubscriber"
+"""The app role of the broker's API without which Event Grid does not deliver to it."""
 
 
 def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = False) -> None:
@@ -30,6 +33,7 @@ def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = 
     _people(world)
     provision.application(world, "legacy", owners=[broker.object_id])
     provision.group(world, "readers")
+    _event_grid(world)
 
 
 def deployed_settings(world: LocalAzure) -> dict[str, str]:
@@ -50,6 +54,14 @@ def _broker_api(world: LocalAzure) -> tuple[Application, ServicePrincipal]:
     api.properties |= {"identifierUris": [f"api://{api.app_id}"], "groupMembershipClaims": "SecurityGroup"}
     world.directory.broker_app_id = api.app_id
     return api, principal
+
+
+def _event_grid(world: LocalAzure) -> None:
+    """Event Grid may deliver to the broker: https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery."""
+    principal = world.directory.principal_of(EVENT_GRID)
+    if principal is None:
+        raise LookupError("the world has no service principal of Event Grid")
+    provision.app_role(world, principal, WEBHOOK_ROLE)
 
 
 def _people(world: LocalAzure) -> None:

@@ -67,6 +67,7 @@ class Port[W: Context]:
                 principal or (reply.principal if reply else None),
                 client_id or (reply.client_id if reply else None),
                 self.world.clock.now(),
+                host=call.host,
             )
         )
 

@@ -53,6 +53,11 @@ class HttpRequest:
         return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
 
     @property
+    def host(self) -> str:
+        """The name that was called, in lower case and without a port; empty when the call names none."""
+        return self.headers.get("host", "").rsplit(":", 1)[0].lower()
+
+    @property
     def bearer(self) -> str | None:
         """The token in ``Authorization: Bearer``, if there is one."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")

@@ -31,6 +31,8 @@ class Entry:
     """POSIX seconds on the local cloud's clock, when the call was answered."""
     batched: bool = False
     """It came within a ``$batch``, which is a call as well."""
+    host: str = ""
+    """The name that was called, in lower case and without a port."""
 
     def as_json(self) -> dict[str, Any]:
         """The entry as the control API lists it."""
@@ -44,6 +46,7 @@ class Entry:
             "client_id": self.client_id,
             "at": self.at,
             "batched": self.batched,
+            "host": self.host,
         }
 
 
