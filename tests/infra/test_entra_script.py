@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.cloud.control.sample import WEBHOOK_ROLE
 from local.snapshots import INFRA
 from shared.core.caller import ADMIN, AUDITOR
 from tests.infra.conftest import Tenant
@@ -61,7 +62,7 @@ def test_the_application_offers_the_roles_that_the_broker_knows(tenant: Tenant, 
     assert application
     offered = {role["value"]: sorted(role["allowedMemberTypes"]) for role in tenant.graph(NAME)["appRoles"]}
 
-    assert dict.fromkeys((ADMIN, AUDITOR, WEBHOOK_ROLE), ["Application", "User"]) == offered
+    assert {each: ["Application", "User"] for each in (ADMIN, AUDITOR, WEBHOOK_ROLE)} == offered
 
 
 def test_the_application_asks_for_the_claim_that_tells_programs_from_people(

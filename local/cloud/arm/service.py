@@ -11,6 +11,7 @@ from local.cloud.arm import (
     definitions,
     errors,
     federated,
+    generic_resources,
     inventory,
     locks,
     management_groups,
@@ -70,6 +71,9 @@ _OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("PUT", _FEDERATED + "/{name}", federated.put),
     ("DELETE", _FEDERATED + "/{name}", federated.delete),
     ("GET", _SUBSCRIPTION + "/{rest:path}", resources.get_resource),
+    ("PUT", _GROUP + "/providers/{rest:path}", generic_resources.put),
+    ("PATCH", _GROUP + "/providers/{rest:path}", generic_resources.patch),
+    ("DELETE", _GROUP + "/providers/{rest:path}", generic_resources.delete),
 )
 _TYPES = {
     f"{_AUTHORIZATION}/roleAssignments": versions.ROLE_ASSIGNMENTS,
