@@ -158,22 +158,25 @@ class Arm:
             request = ArmRequest(world, call, caller, self.settings)
             quota = self._throttle.take(request)
             try:
-                reply = operation(request)
+                reply = self._told(operation, request) if world.activity.listeners else operation(request)
             except Refusal as refused:
                 reply = refused.reply
-            if world.activity.listeners:
-                reply = self._reported(request, reply)
             if "x-ms-failure-cause" in reply.headers:
                 return reply
             return Reply(reply.status, reply.body, {**quota, **reply.headers})
 
         return handler
 
-    def _reported(self, request: ArmRequest, reply: Reply) -> Reply:
-        """The same reply, once those who listen know of it; it has the id by which they were told."""
+    def _told(self, operation: Operation, request: ArmRequest) -> Reply:
+        """Does this, and tells those who listen of it; the reply has the id by which they were told."""
         own = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         correlation = request.call.headers.get("x-ms-correlation-request-id", own)
-        reporting.report(request, reply, correlation)
+        within = reporting.inside(request)
+        try:
+            reply = operation(request)
+        except Refusal as refused:
+            reply = refused.reply
+        reporting.report(request, reply, correlation, within)
         return Reply(reply.status, reply.body, {"x-ms-correlation-request-id": correlation, **reply.headers})
 
 

@@ -24,6 +24,8 @@ _SUBSCRIPTION = re.compile(r"^[a-zA-Z0-9-]{3,64}$")
 _QUEUE = re.compile(r"^(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 _WEBHOOK = re.compile(r"^http://(127\.0\.0\.1|localhost)(:\d+)?(/\S*)?$")
 _MOST_IN_BATCH = 5000
+_GROUP = "leasehold"
+"""Where topics are unless told otherwise: with the broker, and so not among the resources of which they tell."""
 
 
 def add_topic(world: LocalAzure, call: HttpRequest) -> Reply:
@@ -41,7 +43,7 @@ def add_topic(world: LocalAzure, call: HttpRequest) -> Reply:
     default: Schema = "EventGridSchema" if kind == "system" else "CloudEventSchemaV1_0"
     schema = cast("Schema", inputs.choice(body, "schema", SCHEMAS, default))
     source = _source(world, inputs.optional(body, "source")) if kind == "system" else None
-    group = inputs.name(body, "resource_group") if "resource_group" in body else "app"
+    group = inputs.name(body, "resource_group") if "resource_group" in body else _GROUP
     topic_id = f"{provision.resource_group(world, group).id}/providers/{TYPES[kind]}/{name}"
     provision.resource(world, topic_id)
     made = Topic(name, kind, topic_id, schema, source or topic_id)
