@@ -107,7 +107,7 @@ def _check_place(request: ArmRequest, scope: Scope, resource: Resourced) -> None
 def _body(request: ArmRequest) -> Json:
     body = request.json()
     only(body, *_FIELDS)
-    if not isinstance(body.get("properties") or {}, dict):
+    if not isinstance(body.get("properties", {}), dict | None):
         raise errors.refusal(400, "InvalidRequestContent", "The request content was invalid: the properties are no object.")
     return body
 
