@@ -13,7 +13,7 @@ from local.cloud.entra.resources import resolve
 from local.cloud.event_grid.events import SCHEMAS, Schema
 from local.cloud.event_grid.grid import Grid, Subscribed
 from local.cloud.event_grid.subscriptions import Filter, Queue, Subscription, Webhook
-from local.cloud.event_grid.topics import KINDS, TYPES, Kind, Topic
+from local.cloud.event_grid.topics import KINDS, TYPES, Topic, TopicKind
 from local.cloud.local_azure import LocalAzure
 from local.cloud.rbac.scopes import Scope
 
@@ -31,7 +31,7 @@ _GROUP = "leasehold"
 def add_topic(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /topics``: a custom topic, or a system topic of a resource group or of the subscription."""
     body = inputs.body_of(call, {"name", "kind"}, {"source", "schema", "resource_group"})
-    name, kind = inputs.name(body, "name"), cast("Kind", inputs.choice(body, "kind", KINDS))
+    name, kind = inputs.name(body, "name"), cast("TopicKind", inputs.choice(body, "kind", KINDS))
     if not _TOPIC.match(name):
         raise InputError(f"not a topic's name: {name}")
     if name in world.of(Grid).topics:

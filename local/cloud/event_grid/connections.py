@@ -11,7 +11,7 @@ import httpx
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.queue.aio import QueueClient
 
-from local.cloud.event_grid.outside import Answer
+from local.cloud.event_grid.destinations import Answer
 from local.cloud.event_grid.schedule import ANSWERS_WITHIN
 
 if TYPE_CHECKING:

@@ -71,14 +71,14 @@ class Delivery:
 
     def dead_letter(self, schema: Schema) -> Json:
         """The event with what became of it, as it stands in a dead-letter container."""
-        told = {
+        letter = {
             "deadLetterReason": self.reason,
             "deliveryAttempts": self.attempts,
             "lastDeliveryOutcome": self.outcome,
             "publishTime": instant(self.published),
             "lastDeliveryAttemptTime": None if self.attempted is None else instant(self.attempted),
         }
-        named = told if schema == "EventGridSchema" else {name.lower(): value for name, value in told.items()}
+        named = letter if schema == "EventGridSchema" else {name.lower(): value for name, value in letter.items()}
         return {**self.event.written(schema), **named}
 
 

@@ -12,8 +12,8 @@ from local.cloud.rbac.scopes import Scope
 if TYPE_CHECKING:
     from local.cloud.local_azure import LocalAzure
 
-type Kind = Literal["custom", "system"]
-KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
+type TopicKind = Literal["custom", "system"]
+KINDS: tuple[TopicKind, ...] = get_args(TopicKind.__value__)
 DOMAIN = f".{HOME}-1.eventgrid.azure.net"
 TYPES = {"custom": "Microsoft.EventGrid/topics", "system": "Microsoft.EventGrid/systemTopics"}
 
@@ -23,7 +23,7 @@ class Topic:
     """One topic."""
 
     name: str
-    kind: Kind
+    kind: TopicKind
     id: str
     """Its resource's id."""
     schema: Schema

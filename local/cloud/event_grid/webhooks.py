@@ -19,7 +19,7 @@ from local.cloud.tenant.first_party import EVENT_GRID
 
 if TYPE_CHECKING:
     from local.cloud.event_grid.deliveries import Delivery
-    from local.cloud.event_grid.outside import Answer, Outside
+    from local.cloud.event_grid.destinations import Answer, Destinations
     from local.cloud.event_grid.subscriptions import Subscription, Webhook
     from local.cloud.event_grid.topics import Topic
     from local.cloud.local_azure import LocalAzure
@@ -28,18 +28,20 @@ ORIGIN = "eventgrid.azure.net"
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 
-async def consents(world: LocalAzure, topic: Topic, subscription: Subscription, webhook: Webhook, outside: Outside) -> bool:
+async def consents(
+    world: LocalAzure, topic: Topic, subscription: Subscription, webhook: Webhook, destinations: Destinations
+) -> bool:
     """Whether the webhook agrees to be sent events: the handshake of the schema in which it gets them."""
     if subscription.schema == "CloudEventSchemaV1_0":
-        return _allows(await outside.call("OPTIONS", webhook.url, {"WebHook-Request-Origin": ORIGIN}, b""))
+        return _allows(await destinations.call("OPTIONS", webhook.url, {"WebHook-Request-Origin": ORIGIN}, b""))
     code = str(uuid.uuid5(uuid.UUID(EVENT_GRID), f"{world.tenant_id} {subscription.name}"))
     headers = _headers(subscription, "SubscriptionValidation", 0) | token(world, webhook)
     body = json.dumps([_validation(world, topic, code)]).encode()
-    return _repeats(await outside.call("POST", webhook.url, headers, body), code)
+    return _repeats(await destinations.call("POST", webhook.url, headers, body), code)
 
 
 async def deliver(
-    world: LocalAzure, subscription: Subscription, webhook: Webhook, outside: Outside, deliveries: list[Delivery]
+    world: LocalAzure, subscription: Subscription, webhook: Webhook, destinations: Destinations, deliveries: list[Delivery]
 ) -> Answer:
     """Sends these events in one call."""
     written = [delivery.event.written(subscription.schema) for delivery in deliveries]
@@ -50,7 +52,7 @@ async def deliver(
         content = written[0] if single else written
         kind = "application/cloudevents+json" if single else "application/cloudevents-batch+json"
         headers |= {"content-type": f"{kind}; charset=utf-8", "WebHook-Request-Origin": ORIGIN}
-    return await outside.call("POST", webhook.url, headers | token(world, webhook), json.dumps(content).encode())
+    return await destinations.call("POST", webhook.url, headers | token(world, webhook), json.dumps(content).encode())
 
 
 def token(world: LocalAzure, webhook: Webhook) -> dict[str, str]:

@@ -12,8 +12,8 @@ from local.cloud.control import event_topics, first_party
 from local.cloud.engine.dispatch import handle
 from local.cloud.engine.http import HttpRequest, Json, Reply
 from local.cloud.event_grid import courier
+from local.cloud.event_grid.destinations import Answer
 from local.cloud.event_grid.grid import Grid, Subscribed
-from local.cloud.event_grid.outside import Answer
 from local.cloud.event_grid.service import EventGrid
 from tests.local.arm.calls import Azure
 
@@ -34,7 +34,7 @@ GRID: Json = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Sent:
     """One call of a webhook."""
 
     method: str
@@ -55,12 +55,12 @@ class Elsewhere:
     """Whether a validation event's code comes back."""
     messages: dict[str, list[Json]] = field(default_factory=dict)
     """Events by queue."""
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Sent] = field(default_factory=list)
 
     async def call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """A webhook."""
         content: Any = json.loads(body) if body else None
-        self.calls.append(Call(method, url, headers, content))
+        self.calls.append(Sent(method, url, headers, content))
         if method == "OPTIONS":
             return self.consent
         if headers.get("aeg-event-type") == "SubscriptionValidation":
@@ -76,7 +76,7 @@ class Elsewhere:
         return Answer(status)
 
     @property
-    def posts(self) -> list[Call]:
+    def posts(self) -> list[Sent]:
         """The calls with events."""
         return [call for call in self.calls if call.headers.get("aeg-event-type") == "Notification"]
 
@@ -87,7 +87,7 @@ class Events:
 
     azure: Azure = field(default_factory=Azure)
     service: EventGrid = field(default_factory=EventGrid)
-    outside: Elsewhere = field(default_factory=Elsewhere)
+    destinations: Elsewhere = field(default_factory=Elsewhere)
 
     def __post_init__(self) -> None:
         """Furnishes the world with Microsoft's applications and a storage account that has queues."""
@@ -132,7 +132,7 @@ class Events:
         """Moves the clock, and does all that is due then."""
         self.azure.clock.at += seconds
         for each in self.grid.subscriptions.values():
-            await courier.attend(self.azure.world, each, self.outside)
+            await courier.attend(self.azure.world, each, self.destinations)
 
     def shown(self, topic: str) -> list[Json]:
         """The topic's events, as the control API shows them."""

@@ -15,7 +15,7 @@ async def _arrivals(events: Events, **options: Any) -> list[str]:
     events.publish([{**CLOUD, "id": each} for each in IDS], sender)
     for _ in range(41):
         await events.deliver(0.05)
-    return [each["id"] for each in events.outside.messages["events"]]
+    return [each["id"] for each in events.destinations.messages["events"]]
 
 
 async def test_with_a_seed_events_come_out_of_order(events: Events) -> None:
@@ -51,4 +51,4 @@ async def test_lateness_goes_by_the_stacks_speed(events: Events) -> None:
     events.subscribe(seed=1)
     events.publish([{**CLOUD, "id": each} for each in IDS], sender)
     await events.deliver(0.1)
-    assert len(IDS) == len(events.outside.messages["events"])
+    assert len(IDS) == len(events.destinations.messages["events"])

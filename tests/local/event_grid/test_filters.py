@@ -36,8 +36,8 @@ async def test_all_filters_must_take_the_event(events: Events, filters: dict[str
     events.azure.assign(events.azure.principal(), READER, GROUP)
     events.azure.call("DELETE", SITE)
     await events.deliver()
-    told = [each["data"]["operationName"].rsplit("/", 1)[1] for each in events.outside.messages.get("events", [])]
-    assert taken == told
+    found = [each["data"]["operationName"].rsplit("/", 1)[1] for each in events.destinations.messages.get("events", [])]
+    assert taken == found
 
 
 async def test_an_operation_is_looked_for_where_data_has_one(events: Events) -> None:
@@ -48,7 +48,7 @@ async def test_an_operation_is_looked_for_where_data_has_one(events: Events) -> 
     held: list[dict[str, Any]] = [{}, {"data": "a"}, {"data": {"operationName": "b"}}, {"data": {"operationName": "A"}}]
     events.publish([{**base, "id": str(number), **each} for number, each in enumerate(held)], sender)
     await events.deliver()
-    assert ["3"] == [each["id"] for each in events.outside.messages["events"]]
+    assert ["3"] == [each["id"] for each in events.destinations.messages["events"]]
 
 
 async def test_every_subscription_gets_its_own(events: Events) -> None:
@@ -61,5 +61,5 @@ async def test_every_subscription_gets_its_own(events: Events) -> None:
     events.subscribe("other", name="third", destination={"queue": "none"})
     events.publish([{"id": "late", "source": "/", "type": "t", "specversion": "1.0"}], sender)
     await events.deliver()
-    found = {queue: [each["id"] for each in held] for queue, held in events.outside.messages.items()}
+    found = {queue: [each["id"] for each in held] for queue, held in events.destinations.messages.items()}
     assert {"events": ["late"], "more": ["late"]} == found

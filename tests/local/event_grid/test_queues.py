@@ -25,7 +25,7 @@ async def test_a_message_is_one_event_in_the_subscriptions_schema(events: Events
         "data": {"kilos": 2},
     }
     expected = {"grid": [{**GRID, "topic": topic["id"], "metadataVersion": "1"}], "cloud": [cloud]}
-    assert expected == events.outside.messages
+    assert expected == events.destinations.messages
 
 
 async def test_a_message_has_at_most_64_kib_in_base64(events: Events) -> None:
@@ -36,7 +36,7 @@ async def test_a_message_has_at_most_64_kib_in_base64(events: Events) -> None:
     room = MOST_IN_MESSAGE // 4 * 3 - overhead
     events.publish([{**CLOUD, "time": "2026-11-30T10:00:00Z", "data": "x" * size} for size in (room, room + 1)], sender)
     await events.deliver()
-    (message,) = events.outside.messages["events"]
+    (message,) = events.destinations.messages["events"]
     (dead,) = subscribed.shown()["dead_letters"]
     assert (room, room + 1) == (len(message["data"]), len(dead["data"]))
     assert MOST_IN_MESSAGE == len(base64.b64encode(_written("x" * room)))
@@ -56,4 +56,4 @@ async def test_events_come_in_the_order_of_publishing(events: Events) -> None:
     for number in range(5):
         events.publish([{**CLOUD, "id": str(number)}], sender)
     await events.deliver()
-    assert list("01234") == [each["id"] for each in events.outside.messages["events"]]
+    assert list("01234") == [each["id"] for each in events.destinations.messages["events"]]

@@ -18,8 +18,8 @@ BODY = {"location": "westeurope"}
 
 
 def _types(events: Events, topic: str = "audit") -> list[tuple[str, str]]:
-    told = [each["event"] for each in events.shown(topic)]
-    return [(each["eventType"].removeprefix("Microsoft.Resources.Resource"), each["subject"]) for each in told]
+    found = [each["event"] for each in events.shown(topic)]
+    return [(each["eventType"].removeprefix("Microsoft.Resources.Resource"), each["subject"]) for each in found]
 
 
 def _last(events: Events) -> Json:
@@ -138,10 +138,10 @@ def test_a_group_goes_with_all_that_is_in_it(events: Events) -> None:
         events.azure.call("PUT", path, BODY)
     events.topic("audit", "system")
     events.azure.call("DELETE", GROUP)
-    told = _types(events)
-    assert {"DeleteSuccess"} == {kind for kind, _ in told}
-    assert [f"{SITE}/slots/blue", GROUP] == [told[0][1], told[-1][1]]
-    assert SITE in [subject for _, subject in told]
+    found = _types(events)
+    assert {"DeleteSuccess"} == {kind for kind, _ in found}
+    assert [f"{SITE}/slots/blue", GROUP] == [found[0][1], found[-1][1]]
+    assert SITE in [subject for _, subject in found]
     assert "Microsoft.Resources/subscriptions/resourceGroups/delete" == _last(events)["data"]["operationName"]
 
 

@@ -69,7 +69,7 @@ def test_an_outcome_has_a_word(status: int | None, word: str) -> None:
 
 async def test_tries_again_when_it_is_time(events: Events, subscribed: Subscribed) -> None:
     """Not earlier, and once only."""
-    events.outside.statuses = [500, None, 404]
+    events.destinations.statuses = [500, None, 404]
     counts = []
     for seconds in (0, 9.9, 0.1, 29.9, 0.1, 299.9, 0.1, 10_000):
         await events.deliver(seconds)
@@ -78,14 +78,14 @@ async def test_tries_again_when_it_is_time(events: Events, subscribed: Subscribe
     assert ("delivered", "Success", None, 1, 1) == (
         *(_delivery(events)[name] for name in ("state", "outcome", "due")),
         subscribed.delivered,
-        len(events.outside.messages["events"]),
+        len(events.destinations.messages["events"]),
     )
 
 
 async def test_the_delays_go_by_the_stacks_speed(events: Events, subscribed: Subscribed) -> None:
     """Sixty times as fast: 10 s are a sixth of one, and a day is 24 minutes."""
     events.azure.world.consistency.configure("none", speed=60)
-    events.outside.statuses = [500] * 30
+    events.destinations.statuses = [500] * 30
     await events.deliver()
     await events.deliver(10 / 60)
     assert 2 == _delivery(events)["attempts"]
@@ -97,24 +97,24 @@ async def test_the_delays_go_by_the_stacks_speed(events: Events, subscribed: Sub
 @pytest.mark.parametrize(("status", "word"), [(400, "BadRequest"), (413, "RequestEntityTooLarge")])
 async def test_a_hopeless_one_is_a_dead_letter_at_once(events: Events, subscribed: Subscribed, status: int, word: str) -> None:
     """With what is known of it."""
-    events.outside.statuses = [status]
+    events.destinations.statuses = [status]
     await events.deliver()
     (dead,) = subscribed.shown()["dead_letters"]
-    told = {
+    letter = {
         "deadletterreason": "UndeliverableDueToClientError",
         "deliveryattempts": 1,
         "lastdeliveryoutcome": word,
         "publishtime": "2027-01-15T08:00:00.2500000Z",
         "lastdeliveryattempttime": "2027-01-15T08:00:00.2500000Z",
     }
-    assert {**events.shown("shop")[0]["event"], **told} == dead
+    assert {**events.shown("shop")[0]["event"], **letter} == dead
     await events.deliver(86400)
     assert ("dead", 1, None) == tuple(_delivery(events)[name] for name in ("state", "attempts", "due"))
 
 
 async def test_after_a_day_it_is_given_up(events: Events, subscribed: Subscribed) -> None:
     """To the second, without a further attempt: the schedule alone would have it tried later."""
-    events.outside.statuses = [500] * 30
+    events.destinations.statuses = [500] * 30
     for wait in [0, *USUAL[:10]]:
         await events.deliver(wait)
     assert ("waiting", 11) == (_delivery(events)["state"], _delivery(events)["attempts"])
@@ -128,7 +128,7 @@ async def test_after_a_day_it_is_given_up(events: Events, subscribed: Subscribed
 
 async def test_after_thirty_attempts_it_is_given_up(events: Events, subscribed: Subscribed) -> None:
     """As soon as there can be so many: the schedule makes fewer in a day."""
-    events.outside.statuses = [500] * 40
+    events.destinations.statuses = [500] * 40
     held = events.grid.events["shop"][0].deliveries[0]
     held.attempts = 28
     await events.deliver()
@@ -140,10 +140,10 @@ async def test_after_thirty_attempts_it_is_given_up(events: Events, subscribed: 
 
 async def test_a_failing_event_holds_back_no_other(events: Events, subscribed: Subscribed) -> None:
     """It waits by itself."""
-    events.outside.statuses = [500]
+    events.destinations.statuses = [500]
     topic = events.grid.topics["shop"]
     events.publish([{**CLOUD, "id": "2"}], events.sender({"id": topic.id}))
     await events.deliver()
     await events.deliver(10)
-    assert ["2", "1"] == [each["id"] for each in events.outside.messages["events"]]
+    assert ["2", "1"] == [each["id"] for each in events.destinations.messages["events"]]
     assert 2 == subscribed.delivered

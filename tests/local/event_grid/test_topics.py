@@ -145,7 +145,7 @@ async def test_the_state_counts(events: Events) -> None:
     """It holds no event."""
     sender = events.sender(events.topic())
     events.subscribe()
-    events.outside.statuses = [400]
+    events.destinations.statuses = [400]
     events.publish([CLOUD], sender)
     await events.deliver()
     state = events.service.state(events.azure.world)

@@ -9,7 +9,7 @@ import pytest
 
 from local.cloud.control.sample import WEBHOOK_ROLE, furnish
 from local.cloud.engine.http import Json
-from local.cloud.event_grid.outside import Answer
+from local.cloud.event_grid.destinations import Answer
 from local.cloud.tenant.first_party import EVENT_GRID
 from tests.local.event_grid.calls import CLOUD, GRID, HOOK, Events
 
@@ -27,7 +27,7 @@ async def _published(events: Events, *sent: Json, **options: Any) -> None:
 async def test_cloud_events_are_preceded_by_a_question(events: Events) -> None:
     """OPTIONS at the very address, once, without a token."""
     await _published(events)
-    asked, *rest = events.outside.calls
+    asked, *rest = events.destinations.calls
     assert ("OPTIONS", HOOK, {"WebHook-Request-Origin": "eventgrid.azure.net"}, None) == (
         asked.method,
         asked.url,
@@ -51,24 +51,24 @@ async def test_cloud_events_are_preceded_by_a_question(events: Events) -> None:
 )
 async def test_without_consent_nothing_is_sent(events: Events, answer: Answer, state: str) -> None:
     """Neither what was published meanwhile, nor what is published later."""
-    events.outside.consent = answer
+    events.destinations.consent = answer
     await _published(events)
     events.publish([EVENT], events.sender(events.topic("second")), "second")
     await events.deliver()
     assert (state, 1 if state == "Succeeded" else 0) == (
         events.grid.subscriptions["sub"].subscription.state,
-        len(events.outside.posts),
+        len(events.destinations.posts),
     )
 
 
 @pytest.mark.parametrize(("state", "repeats"), [("Succeeded", True), ("Failed", False)])
 async def test_event_grids_own_schema_is_preceded_by_a_validation_event(events: Events, state: str, *, repeats: bool) -> None:
     """Whose code the webhook must repeat."""
-    events.outside.repeats = repeats
+    events.destinations.repeats = repeats
     topic = events.topic("farm", schema="EventGridSchema")
     subscribed = events.subscribe("farm", "EventGridSchema", **TO_HOOK)
     await events.deliver()
-    (call,) = events.outside.calls
+    (call,) = events.destinations.calls
     (event,) = call.content
     assert (state, "SubscriptionValidation", "Microsoft.EventGrid.SubscriptionValidationEvent", topic["id"]) == (
         subscribed.subscription.state,
@@ -81,7 +81,7 @@ async def test_event_grids_own_schema_is_preceded_by_a_validation_event(events: 
 async def test_a_cloud_event_comes_alone_as_it_is(events: Events) -> None:
     """In structured mode."""
     await _published(events, EVENT, {**EVENT, "id": "2"})
-    first, second = events.outside.posts
+    first, second = events.destinations.posts
     assert ("application/cloudevents+json; charset=utf-8", EVENT, "2") == (
         first.headers["content-type"],
         first.content,
@@ -97,7 +97,7 @@ async def test_cloud_events_come_in_batches_if_the_subscription_says_so(events: 
     """Never more than so many in one; a single one is a batch as well."""
     sent = [{**EVENT, "id": str(number)} for number in range(5)]
     await _published(events, *sent, destination={"webhook": HOOK, "max_events_per_batch": 2})
-    posts = events.outside.posts
+    posts = events.destinations.posts
     assert [["0", "1"], ["2", "3"], ["4"]] == [[each["id"] for each in call.content] for call in posts]
     assert {"application/cloudevents-batch+json; charset=utf-8"} == {call.headers["content-type"] for call in posts}
 
@@ -108,7 +108,7 @@ async def test_events_of_event_grids_own_schema_come_in_a_list(events: Events) -
     events.subscribe("farm", "EventGridSchema", **TO_HOOK)
     events.publish([GRID], events.sender(topic), "farm")
     await events.deliver()
-    (call,) = events.outside.posts
+    (call,) = events.destinations.posts
     assert ("application/json; charset=utf-8", [{**GRID, "topic": topic["id"], "metadataVersion": "1"}]) == (
         call.headers["content-type"],
         call.content,
@@ -117,12 +117,12 @@ async def test_events_of_event_grids_own_schema_come_in_a_list(events: Events) -
 
 async def test_a_batch_fares_as_one(events: Events) -> None:
     """All of it is tried again."""
-    events.outside.statuses = [500]
+    events.destinations.statuses = [500]
     sent = [{**EVENT, "id": str(number)} for number in range(2)]
     await _published(events, *sent, destination={"webhook": HOOK, "max_events_per_batch": 10})
     await events.deliver(10)
-    assert [["0", "1"], ["0", "1"]] == [[each["id"] for each in call.content] for call in events.outside.posts]
-    assert ["0", "1"] == [call.headers["aeg-delivery-count"] for call in events.outside.posts]
+    assert [["0", "1"], ["0", "1"]] == [[each["id"] for each in call.content] for call in events.destinations.posts]
+    assert ["0", "1"] == [call.headers["aeg-delivery-count"] for call in events.destinations.posts]
 
 
 async def test_an_audience_brings_event_grids_own_token(events: Events) -> None:
@@ -151,13 +151,13 @@ async def test_without_an_audience_no_token_comes(events: Events) -> None:
     events.grid.publish(events.azure.world, events.grid.topics["shop"], events.grid.events["shop"][0].event)
     await events.deliver()
     assert ({"SUB", "SECOND"}, False) == (
-        {call.headers["aeg-subscription-name"] for call in events.outside.posts},
-        any("authorization" in call.headers for call in events.outside.posts),
+        {call.headers["aeg-subscription-name"] for call in events.destinations.posts},
+        any("authorization" in call.headers for call in events.destinations.posts),
     )
 
 
 def _claims(events: Events) -> Json:
-    (call,) = events.outside.posts
+    (call,) = events.destinations.posts
     scheme, _, token = call.headers["authorization"].partition(" ")
     assert "Bearer" == scheme
     events.azure.world.tokens.signed(token)

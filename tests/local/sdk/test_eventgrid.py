@@ -58,9 +58,9 @@ async def test_publishes_cloud_events(named: Cloud, credential: ClientSecretCred
     endpoint = _topic(named)
     await _send(named, endpoint, credential, EVENT)
     await _send(named, endpoint, credential, [EVENT, EVENT])
-    told = [each["event"] for each in named.control("GET", "topics/shop/events")]
+    found = [each["event"] for each in named.control("GET", "topics/shop/events")]
     assert [(EVENT.id, EVENT.type, {"lease": "a"}, "roles/a")] * 3 == [
-        (each["id"], each["type"], each["data"], each["subject"]) for each in told
+        (each["id"], each["type"], each["data"], each["subject"]) for each in found
     ]
 
 

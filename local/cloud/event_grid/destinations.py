@@ -17,7 +17,7 @@ class Answer:
     body: bytes = b""
 
 
-class Outside(Protocol):
+class Destinations(Protocol):
     """Where deliveries go. Neither call raises for what the other side does."""
 
     async def call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
