@@ -228,19 +228,25 @@ def test_an_answer_may_get_lost(shop: Cloud) -> None:
     assert 1 == len(shop.control("GET", "topics/shop/events"))
 
 
-def test_a_reset_ends_everything(shop: Cloud, queue: QueueClient) -> None:
+def test_a_reset_ends_everything(shop: Cloud, queue: QueueClient, storage_connection: str) -> None:
     """What is on its way as well; the next topic of that name is another, and is served."""
     asked = {"name": "sub", "topic": "shop", "schema": "CloudEventSchemaV1_0", "destination": {"queue": "none"}}
     shop.control("POST", "subscriptions", asked)
     _publish(shop, CLOUD)
+    _until(lambda: shop.control("GET", "topics/shop/events")[0]["deliveries"][0]["attempts"])
     shop.control("POST", "reset")
     state = shop.control("GET", "state")
     assert ([], [], 404) == (state["event_topics"], state["event_subscriptions"], _publish(shop, CLOUD).status_code)
     topic = shop.control("POST", "topics", {"name": "shop", "kind": "custom"})
     shop.control("POST", "role-assignments", {"identity": "admin", "role": "EventGrid Data Sender", "scope": topic["id"]})
     shop.control("POST", "subscriptions", {**asked, "destination": {"queue": "events"}})
-    _publish(shop, CLOUD)
-    assert "1" == _message(queue)["id"]
+    with QueueClient.from_connection_string(storage_connection, "none") as former:
+        former.create_queue()
+        shop.control("POST", "clock", {"advance_seconds": 301})
+        for number in range(10):
+            _publish(shop, {**CLOUD, "id": str(number)})
+        _until(lambda: shop.control("GET", "subscriptions/sub")["delivered"] == 10)
+        assert (10, []) == (len(queue.peek_messages(max_messages=32)), former.peek_messages())
 
 
 def test_the_document_tells_of_the_storage_account(stack: Cloud, storage_connection: str) -> None:
