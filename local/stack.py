@@ -135,7 +135,6 @@ class Stack:
             tls_port=self.ports.tls,
             state_dir=self.folder,
             function_host=f"http://127.0.0.1:{first}",
-            storage=lambda: self.storage.addresses,
             furnish=partial(furnish, groups=self.groups, graph_app_roles=bool(self.settings.get(_GRAPH_APP_ROLES))),
         )
         storage = asyncio.create_task(opening.enter_async_context(self.storage))
@@ -143,6 +142,7 @@ class Stack:
             self.cloud = await self._in_thread(opening, cloud)
         finally:
             await storage
+        self.cloud.world.storage = self.storage.connection_string
         async with self.visitor() as visitor:
             self.described = await visitor.control("GET")
         ports = [0 if self.ports.function_host else first, *(0 for _ in range(1, self.hosts_wanted))]

@@ -12,6 +12,7 @@ from local.cloud.disturbances.faults import Faults
 from local.cloud.engine.clock import Clock
 from local.cloud.engine.ledger import Ledger
 from local.cloud.engine.tokens import Tokens
+from local.cloud.tenant.activity import Activity
 from local.cloud.tenant.directory import Directory
 from local.cloud.tenant.resources import ResourceTree
 
@@ -30,6 +31,8 @@ class LocalAzure:
     """What object ids are drawn from: the same calls in the same order make the same ids."""
     directory: Directory = field(default_factory=Directory)
     tree: ResourceTree = field(default_factory=ResourceTree)
+    activity: Activity = field(default_factory=Activity)
+    """Who listens to what Azure Resource Manager does."""
     consistency: Consistency = field(init=False)
     ghosts: Ghosts = field(init=False)
     """What has ended, and not for everybody yet."""
@@ -41,6 +44,8 @@ class LocalAzure:
     """Ids of further tenants. They publish keys, and hold nothing: the control API makes tokens of theirs."""
     origins: dict[str, str] = field(default_factory=dict)
     """Origins (lower case, without a slash) at which Microsoft's applications, by client id, can be reached locally."""
+    storage: str = ""
+    """Connection string of the account whose queues Event Grid can send to; empty: there is none."""
     _states: dict[type[Any], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,11 +57,12 @@ class LocalAzure:
         self.tokens = Tokens(self.tenant_id, self.clock.now)
 
     def reset(self) -> None:
-        """Forgets everything that happened: directory, calls, faults, time, keys. Profile and origins stay."""
+        """Forgets everything that happened: directory, calls, faults, time, keys. Profile, origins and storage stay."""
         self.clock.ahead = 0.0
         self.chance.seed(self.seed)
         self.directory = Directory()
         self.tree = ResourceTree()
+        self.activity = Activity()
         self._states.clear()
         self.consistency.configure(self.consistency.profile.name, seed=self.seed, speed=self.consistency.speed)
         self.faults.replace([])

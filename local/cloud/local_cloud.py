@@ -22,7 +22,7 @@ from local.cloud.engine.certificates import trust
 from local.cloud.engine.dispatch import Port
 from local.cloud.engine.http import HttpRequest
 from local.cloud.engine.server import HOST, Server, configured, listener
-from local.cloud.engine.service import Service
+from local.cloud.engine.service import Service, Works
 from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.tenant.first_party import GRAPH
 
@@ -39,8 +39,6 @@ class Settings:
     service_ports: Mapping[str, int] = field(default_factory=dict)
     state_dir: Path | None = None
     function_host: str = "http://127.0.0.1:7071"
-    storage: Callable[[], Mapping[str, str]] = dict
-    """Where the storage beside it is, once that is known: ``queue``, ``table``, ``account``."""
     seed: int = 0
     furnish: Callable[[LocalAzure], None] = furnish
 
@@ -55,6 +53,8 @@ class LocalCloud:
         self.ca_bundle = Path()
         self.services: dict[str, Service[LocalAzure]] = {}
         """By name, the control API among them."""
+        self._working: set[asyncio.Task[None]] = set()
+        """What services do by themselves."""
         self._listening: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
@@ -67,11 +67,6 @@ class LocalCloud:
     def function_host(self) -> str:
         """Where the broker is, as the settings say."""
         return self.settings.function_host
-
-    @property
-    def storage(self) -> Mapping[str, str]:
-        """Where the storage beside it is, as the settings say."""
-        return self.settings.storage()
 
     async def __aenter__(self) -> Self:
         """Starts it."""
@@ -106,7 +101,8 @@ class LocalCloud:
         self._name_origins()
 
     async def stop(self) -> None:
-        """Closes the ports and every connection."""
+        """Ends what services do, closes the ports and every connection."""
+        await self._end_work()
         for server, _ in self._listening:
             server.should_exit = True
         await asyncio.gather(*(task for _, task in self._listening))
@@ -121,6 +117,23 @@ class LocalCloud:
         self.settings.furnish(self.world)
         made = [service() for service in services.AZURE]
         self.services = {service.name: service for service in (*made, Control(self))}
+        self._begin_work()
+
+    def _begin_work(self) -> None:
+        """The services of before a reset end theirs when the loop comes to it."""
+        for task in self._working:
+            task.cancel()
+        for service in self.services.values():
+            if isinstance(service, Works):
+                task = asyncio.create_task(service.work(self.world))
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
+
+    async def _end_work(self) -> None:
+        ending = list(self._working)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def _folder(self) -> Path:
         if self.settings.state_dir is not None:

@@ -8,6 +8,7 @@ from local.cloud.arm.service import Arm
 from local.cloud.blob.service import Blobs
 from local.cloud.engine.service import Service
 from local.cloud.entra.service import Entra
+from local.cloud.event_grid.service import EventGrid
 from local.cloud.graph.service import Graph
 from local.cloud.imds.service import ManagedIdentity
 from local.cloud.key_vault.service import KeyVault
@@ -19,6 +20,7 @@ AZURE: tuple[Callable[[], Service[LocalAzure]], ...] = (
     Arm,
     KeyVault,
     Blobs,
+    EventGrid,
     ManagedIdentity,
 )
 

@@ -59,14 +59,6 @@ class Azurite:
         """The development account, at these ports."""
         return self.connect(ACCOUNT)
 
-    @property
-    def addresses(self) -> dict[str, str]:
-        """The development account's queues and tables, and its name; none before it was started."""
-        if not self.queue_port:
-            return {}
-        ports = {"queue": self.queue_port, "table": self.table_port}
-        return {**{name: f"http://127.0.0.1:{port}/{ACCOUNT}" for name, port in ports.items()}, "account": ACCOUNT}
-
     def connect(self, account: str) -> str:
         """The connection string of an account."""
         return (

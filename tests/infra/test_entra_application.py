@@ -10,6 +10,7 @@ import pytest
 
 from infra.application import changes
 from local.cloud.control import deployment
+from local.cloud.control.sample import WEBHOOK_ROLE
 from local.snapshots import INFRA
 from tests.infra.conftest import Tenant
 
@@ -135,7 +136,7 @@ def test_takes_over_app_roles_and_scopes_of_somebody_else_if_told(tenant: Tenant
 
     found = tenant.graph(f"applications/{app['id']}")
     assert app["appId"] == first["audience"] == second["audience"]
-    assert [("Leasehold.Admin", OTHER), "Leasehold.Auditor"] == [
+    assert [("Leasehold.Admin", OTHER), "Leasehold.Auditor", WEBHOOK_ROLE] == [
         (found["appRoles"][0]["value"], found["appRoles"][0]["id"]),
         *[each["value"] for each in found["appRoles"][1:]],
     ]
@@ -214,7 +215,7 @@ def test_keeps_what_others_have_added(tenant: Tenant) -> None:
 
     found = tenant.graph(path)
     assert "Our Leasehold" == found["displayName"]
-    assert ["Other", "Leasehold.Admin", "Leasehold.Auditor"] == [each["value"] for each in found["appRoles"]]
+    assert {"Other", "Leasehold.Admin", "Leasehold.Auditor", WEBHOOK_ROLE} == {each["value"] for each in found["appRoles"]}
     assert {"api://other", f"api://{app['appId']}"} == set(found["identifierUris"])
     assert {"other", "access"} == {each["value"] for each in found["api"]["oauth2PermissionScopes"]}
     assert {CLIENT, AZURE_CLI} == {each["appId"] for each in found["api"]["preAuthorizedApplications"]}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.cloud.control.sample import WEBHOOK_ROLE
 from local.snapshots import INFRA
 from shared.core.caller import ADMIN, AUDITOR
 from tests.infra.conftest import Tenant
@@ -57,11 +58,11 @@ def test_the_application_takes_tokens_of_version_two(tenant: Tenant, application
 
 
 def test_the_application_offers_the_roles_that_the_broker_knows(tenant: Tenant, application: dict[str, str]) -> None:
-    """By the very names, to people and to programs."""
+    """By the very names, to people and to programs; and the one by which Event Grid's webhooks are known."""
     assert application
     offered = {role["value"]: sorted(role["allowedMemberTypes"]) for role in tenant.graph(NAME)["appRoles"]}
 
-    assert {ADMIN: ["Application", "User"], AUDITOR: ["Application", "User"]} == offered
+    assert {each: ["Application", "User"] for each in (ADMIN, AUDITOR, WEBHOOK_ROLE)} == offered
 
 
 def test_the_application_asks_for_the_claim_that_tells_programs_from_people(

@@ -211,4 +211,4 @@ def test_data_planes_flap_as_well() -> None:
 
 def test_every_service_has_a_latency_in_the_typical_profile() -> None:
     """None is forgotten."""
-    assert {"entra", "graph", "arm", "key_vault", "blob", "imds"} == set(TYPICAL.latency)
+    assert {"entra", "graph", "arm", "key_vault", "blob", "event_grid", "imds"} == set(TYPICAL.latency)

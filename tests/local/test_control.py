@@ -32,7 +32,7 @@ def test_the_document_says_where_everything_is(cloud: Cloud) -> None:
     document = cloud.document
     named = {"tenant_id", "subscription_id", "audience", "function_host", "ca_bundle", "endpoints", "identities", "storage"}
     assert named == document.keys()
-    assert {"entra", "graph", "arm", "key_vault", "blob", "imds", "all_tls"} == document["endpoints"].keys()
+    assert {"entra", "graph", "arm", "key_vault", "blob", "event_grid", "imds", "all_tls"} == document["endpoints"].keys()
 
 
 def test_the_document_lists_the_samples_identities(cloud: Cloud) -> None:
@@ -161,6 +161,8 @@ def test_the_state_knows_every_kind_of_thing(cloud: Cloud) -> None:
         "role_assignments",
         "locks",
         "vault_secrets",
+        "event_topics",
+        "event_subscriptions",
         "blob_containers",
     }
     assert expected == cloud.control("GET", "state").keys()

@@ -47,6 +47,14 @@ async def test_the_parts_are_told_of_each_other() -> None:
             assert f"Endpoint={address};" in given["AzureWebJobsStorage"]
 
 
+async def test_the_local_cloud_knows_the_storage_account() -> None:
+    """Event Grid puts messages there, and the control API tells where it is."""
+    async with Stack(app=APP, settings=APP_SETTINGS) as stack:
+        storage = stack.described["storage"]
+        assert stack.storage.connection_string == stack.cloud.world.storage
+        assert all(address in stack.storage.connection_string for address in storage.values())
+
+
 async def test_the_brokers_identity_gets_a_token_with_what_the_host_is_given() -> None:
     """``IDENTITY_ENDPOINT`` and ``IDENTITY_HEADER`` are those of the identity that ``LEASEHOLD_CLIENT_ID`` names."""
     async with Stack(app=APP, settings=APP_SETTINGS) as stack, httpx.AsyncClient() as http:

@@ -10,6 +10,7 @@ from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.regions import check as check_region
 from local.cloud.arm.removal import remove_tree
 from local.cloud.arm.requests import only, query
+from local.cloud.arm.resource_bodies import GROUP_TYPE, location_of, rendered, same_region, shown_to, tags_of
 from local.cloud.engine.http import Refusal, Reply
 from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.resources import Resource
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from local.cloud.arm.requests import ArmRequest
     from local.cloud.engine.http import Json
 
-_GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
 _PROVIDERS_READ = "Microsoft.Resources/subscriptions/providers/read"
 _PROVIDERS = {
@@ -38,9 +38,9 @@ def list_groups(request: ArmRequest) -> Reply:
     """The resource groups of a subscription that the caller may read."""
     root = Scope.of(f"/subscriptions/{request.call.params['subscription']}")
     require(request.world, root)
-    groups = [item for item in request.world.tree.resources.values() if item.type.lower() == _GROUP_TYPE.lower()]
+    groups = [item for item in request.world.tree.resources.values() if item.type.lower() == GROUP_TYPE.lower()]
     readable = [item for item in groups if root.contains(Scope.of(item.id)) and _may_read(request, item)]
-    return paged(request, readable, _render)
+    return paged(request, readable, shown_to(request))
 
 
 def get_group(request: ArmRequest) -> Reply:
@@ -48,7 +48,7 @@ def get_group(request: ArmRequest) -> Reply:
     scope = _group(request)
     request.require(f"{_GROUPS}/read", scope)
     require(request.world, scope)
-    return Reply(200, _render(request.world.tree.resources[scope.key]))
+    return Reply(200, rendered(request, request.world.tree.resources[scope.key]))
 
 
 def head_group(request: ArmRequest) -> Reply:
@@ -66,24 +66,20 @@ def put_group(request: ArmRequest) -> Reply:
     locks.check(request.world, scope, "write", scope.path)
     body = request.json()
     only(body, "id", "name", "type", "location", "tags", "properties")
-    if not body.get("location"):
-        raise errors.refusal(400, "LocationRequired", "The location property is required for this definition.")
-    location = str(body["location"])
+    location = location_of(body)
     check_region(location)
     only(body.get("properties") or {}, "provisioningState")
-    tags = body.get("tags") or {}
-    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
-        raise errors.refusal(400, "InvalidRequestContent", "The request content was invalid: the tags are no texts.")
+    tags = tags_of(body)
     resources = request.world.tree.resources
     known = resources.get(scope.key)
-    if known is not None and _region(known.location) != _region(location):
+    if known is not None and not same_region(known.location, location):
         raise errors.refusal(
             409,
             "InvalidResourceGroupLocation",
             f"Invalid resource group location '{location}'. The Resource group already exists in location '{known.location}'.",
         )
-    resources[scope.key] = Resource(scope.path, _GROUP_TYPE, location, dict(tags))
-    return Reply(200 if known else 201, _render(resources[scope.key]))
+    resources[scope.key] = Resource(scope.path, GROUP_TYPE, location, tags)
+    return Reply(200 if known else 201, rendered(request, resources[scope.key]))
 
 
 def delete_group(request: ArmRequest) -> Reply:
@@ -114,7 +110,7 @@ def get_resource(request: ArmRequest) -> Reply:
     known = request.world.tree.resources.get(scope.key)
     if known is None:
         raise errors.resource_not_found(f"{resource.type}/{resource.name}", scope.group)
-    return Reply(200, _render(known))
+    return Reply(200, rendered(request, known))
 
 
 def list_resources(request: ArmRequest) -> Reply:
@@ -128,7 +124,7 @@ def list_resources(request: ArmRequest) -> Reply:
         if scope.contains(Scope.of(item.id)) and Scope.of(item.id).resource is not None
     )
     wanted = [item for item in inside if narrows is None or narrows(item)]
-    return paged(request, [item for item in wanted if _may_read(request, item)], _render)
+    return paged(request, [item for item in wanted if _may_read(request, item)], shown_to(request))
 
 
 def _narrowing(text: str) -> Callable[[Resource], bool] | None:
@@ -189,26 +185,7 @@ def _group(request: ArmRequest) -> Scope:
     return Scope.of(f"/subscriptions/{params['subscription']}/resourceGroups/{params['group']}")
 
 
-def _region(name: str) -> str:
-    """``West Europe`` is ``westeurope``."""
-    return name.replace(" ", "").casefold()
-
-
 def _may_read(request: ArmRequest, item: Resource) -> bool:
     scope = Scope.of(item.id)
     kind = scope.resource.type if scope.resource else _GROUPS
     return request.allows(f"{kind}/read", scope)
-
-
-def _render(item: Resource) -> Json:
-    is_group = item.type.lower() == _GROUP_TYPE.lower()
-    properties = {"provisioningState": "Succeeded"} if is_group else item.properties
-    tags = {"tags": item.tags} if item.tags else {}
-    return {
-        "id": item.id,
-        "name": item.id.rsplit("/", 1)[-1],
-        "type": item.type,
-        "location": item.location,
-        **tags,
-        "properties": properties,
-    }

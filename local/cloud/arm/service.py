@@ -11,11 +11,13 @@ from local.cloud.arm import (
     definitions,
     errors,
     federated,
+    generic_resources,
     inventory,
     locks,
     management_groups,
     metadata,
     options,
+    reporting,
     resources,
     subscriptions,
     versions,
@@ -69,6 +71,9 @@ _OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("PUT", _FEDERATED + "/{name}", federated.put),
     ("DELETE", _FEDERATED + "/{name}", federated.delete),
     ("GET", _SUBSCRIPTION + "/{rest:path}", resources.get_resource),
+    ("PUT", _GROUP + "/providers/{rest:path}", generic_resources.put),
+    ("PATCH", _GROUP + "/providers/{rest:path}", generic_resources.patch),
+    ("DELETE", _GROUP + "/providers/{rest:path}", generic_resources.delete),
 )
 _TYPES = {
     f"{_AUTHORIZATION}/roleAssignments": versions.ROLE_ASSIGNMENTS,
@@ -153,7 +158,7 @@ class Arm:
             request = ArmRequest(world, call, caller, self.settings)
             quota = self._throttle.take(request)
             try:
-                reply = operation(request)
+                reply = self._told(operation, request) if world.activity.listeners else operation(request)
             except Refusal as refused:
                 reply = refused.reply
             if "x-ms-failure-cause" in reply.headers:
@@ -161,6 +166,18 @@ class Arm:
             return Reply(reply.status, reply.body, {**quota, **reply.headers})
 
         return handler
+
+    def _told(self, operation: Operation, request: ArmRequest) -> Reply:
+        """Does this, and tells those who listen of it; the reply has the id by which they were told."""
+        own = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+        correlation = request.call.headers.get("x-ms-correlation-request-id", own)
+        within = reporting.inside(request)
+        try:
+            reply = operation(request)
+        except Refusal as refused:
+            reply = refused.reply
+        reporting.report(request, reply, correlation, within)
+        return Reply(reply.status, reply.body, {"x-ms-correlation-request-id": correlation, **reply.headers})
 
 
 def _unknown(request: ArmRequest) -> Reply:

@@ -9,6 +9,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from local.cloud.arm import managed_identities
+from local.cloud.arm.managed_identities import USER_ASSIGNED, header
 from local.cloud.disturbances.profiles import HOME
 from local.cloud.engine.errors import InputError
 from local.cloud.rbac import builtin_roles
@@ -25,7 +27,6 @@ LOCATION = HOME
 type Managed = Literal["system_assigned", "user_assigned"]
 MANAGED: tuple[Managed, ...] = get_args(Managed.__value__)
 _MANAGEMENT_GROUPS = "/providers/Microsoft.Management/managementGroups/"
-_USER_ASSIGNED = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _YEAR = 365 * 86400
 _RESOURCE = re.compile(
     r"^/subscriptions/[^/]+/resourceGroups/(?P<group>[^/]+)/providers/(?P<namespace>[^/]+)(?P<names>(?:/[^/]+/[^/]+)+)$",
@@ -78,26 +79,13 @@ def secret(world: LocalAzure, holder: Application, display_name: str) -> Passwor
 
 def managed_identity(world: LocalAzure, name: str, resource_id: str, *, system_assigned: bool) -> ServicePrincipal:
     """The service principal of a managed identity."""
-    principal = ServicePrincipal(
-        world.guid(),
-        world.guid(),
-        world.clock.now(),
-        {"displayName": name, "accountEnabled": True},
-        kind="ManagedIdentity",
-        resource_id=resource_id,
-        system_assigned=system_assigned,
-    )
-    world.directory.service_principals[principal.id] = principal
-    place = world.tree.resources.get(resource_id.casefold())
-    if place is not None and not system_assigned:
-        place.properties |= {"tenantId": world.tenant_id, "principalId": principal.id, "clientId": principal.app_id}
-    return principal
+    return managed_identities.principal(world, name, resource_id, system_assigned=system_assigned)
 
 
 def placed(world: LocalAzure, resource_id: str, location: str | None = None, tags: dict[str, str] | None = None) -> Resource:
     """The same as ``resource``; a user-assigned identity comes with its service principal, as in Azure."""
     made = resource(world, resource_id, location, tags)
-    if made.type.casefold() == _USER_ASSIGNED.casefold() and world.directory.user_assigned(made.id) is None:
+    if made.type.casefold() == USER_ASSIGNED.casefold() and world.directory.user_assigned(made.id) is None:
         managed_identity(world, made.id.rsplit("/", 1)[-1], made.id, system_assigned=False)
     return made
 
@@ -221,14 +209,14 @@ def identity(
     if name in world.directory.identities:
         raise InputError(f"there is an identity {name} already")
     if kind == "user":
-        made = Identity(name, kind, user(world, name).id, AZURE_CLI, None, _header(world))
+        made = Identity(name, kind, user(world, name).id, AZURE_CLI, None, header(world))
     elif kind == "application":
         principal = application(world, name)[1]
-        made = Identity(name, kind, principal.id, principal.app_id, None, _header(world))
+        made = Identity(name, kind, principal.id, principal.app_id, None, header(world))
     else:
         place = resource(world, resource_id or _default_resource(world, name, kind), location)
         principal = managed_identity(world, name, place.id, system_assigned=kind == "system_assigned")
-        made = Identity(name, kind, principal.id, principal.app_id, place.id, _header(world))
+        made = Identity(name, kind, principal.id, principal.app_id, place.id, header(world))
     world.directory.identities[name] = made
     return made
 
@@ -244,12 +232,13 @@ def change_identity(world: LocalAzure, identity: Identity, kind: Managed, resour
     if kind == identity.kind and resource_id in (None, identity.resource_id):
         return
     place = resource_id or _default_resource(world, identity.name, kind)
-    if (kind == "user_assigned") != (f"/{_USER_ASSIGNED}/".casefold() in place.casefold()):
+    if (kind == "user_assigned") != (f"/{USER_ASSIGNED}/".casefold() in place.casefold()):
         raise InputError(f"a {kind} identity cannot be that of {place}")
-    made = resource(world, place)
-    if kind == "user_assigned":
-        made.properties |= {"tenantId": world.tenant_id, "principalId": principal.id, "clientId": principal.app_id}
+    made, former = resource(world, place), world.tree.resources.get((principal.resource_id or "").casefold())
+    if former is not None and former.principal_id == principal.id:
+        former.principal_id = None
     principal.system_assigned, principal.resource_id = kind == "system_assigned", made.id
+    managed_identities.show(world, made, principal)
     identity.kind, identity.resource_id = kind, made.id
 
 
@@ -266,14 +255,10 @@ def member(world: LocalAzure, object_id: str) -> str:
     return object_id if object_id in world.directory.groups else holder(world, object_id).id
 
 
-def _header(world: LocalAzure) -> str:
-    return uuid.UUID(world.guid()).hex.upper()
-
-
 def _default_resource(world: LocalAzure, name: str, kind: str) -> str:
     types = {
         "system_assigned": "Microsoft.Compute/virtualMachines",
-        "user_assigned": _USER_ASSIGNED,
+        "user_assigned": USER_ASSIGNED,
     }
     return f"{resource_group(world, 'app').id}/providers/{types[kind]}/{name}"
 

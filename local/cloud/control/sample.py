@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from local import snapshots
 from local.cloud.control import deployment, provision, vaults
+from local.cloud.tenant.first_party import EVENT_GRID
 
 if TYPE_CHECKING:
     from local.cloud.local_azure import LocalAzure
@@ -18,6 +19,8 @@ COURIER = "Leasehold Courier"
 """The custom role with which the broker delivers: it sees no secret's value, but in the answer to what it sets itself."""
 _SECRETS = "Microsoft.KeyVault/vaults/secrets"
 _COURIER_MAY = ("setSecret/action", "delete", "purge/action", "update/action", "readMetadata/action")
+WEBHOOK_ROLE = "AzureEventGridSecureWebhookSubscriber"
+"""The app role of the broker's API without which Event Grid does not deliver to it."""
 
 
 def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = False) -> None:
@@ -37,6 +40,7 @@ def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = 
     provision.application(world, "legacy", owners=[broker.object_id])
     provision.group(world, "readers")
     _deliveries(world, broker.object_id)
+    _event_grid(world)
 
 
 def deployed_settings(world: LocalAzure) -> dict[str, str]:
@@ -66,6 +70,14 @@ def _deliveries(world: LocalAzure, broker: str) -> None:
     actions = [f"{_SECRETS}/{verb}" for verb in _COURIER_MAY]
     made = provision.custom_role(world, COURIER, "Deliver secrets into a vault without reading any.", group, actions)
     provision.role_assignment(world, broker, made.name, vault.id)
+
+
+def _event_grid(world: LocalAzure) -> None:
+    """Event Grid may deliver to the broker: https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery."""
+    principal = world.directory.principal_of(EVENT_GRID)
+    if principal is None:
+        raise LookupError("the world has no service principal of Event Grid")
+    provision.app_role(world, principal, WEBHOOK_ROLE)
 
 
 def _people(world: LocalAzure) -> None:

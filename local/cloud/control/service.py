@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
 
-from local.cloud.control import inputs, inventory, objects, places, provision, quotas, vaults
+from local.cloud.control import event_topics, inputs, inventory, objects, places, provision, quotas, storage, vaults
 from local.cloud.control.forgery import Signer, forge
 from local.cloud.control.judge import judge
 from local.cloud.engine.errors import InputError
@@ -117,6 +117,10 @@ class Control:
             ("POST", "/locks", objects.add_lock),
             ("POST", "/groups", objects.add_group),
             ("POST", "/secrets", objects.add_secret),
+            ("POST", "/topics", event_topics.add_topic),
+            ("GET", "/topics/{name}/events", event_topics.events),
+            ("POST", "/subscriptions", event_topics.add_subscription),
+            ("GET", "/subscriptions/{name}", event_topics.subscription),
         )
         self.routes = tuple(Route(method, f"/_control{path}", _plain(handler)) for method, path, handler in table)
 
@@ -137,8 +141,8 @@ class Control:
                 "subscription_id": world.subscription_id,
                 "audience": world.directory.broker_app_id,
                 "function_host": self._cloud.function_host,
-                "storage": dict(self._cloud.storage) or None,
                 "ca_bundle": str(self._cloud.ca_bundle),
+                "storage": storage.described(world.storage),
                 "endpoints": {name: origin for name, origin in endpoints.items() if name != self.name},
                 "identities": {name: self._identity(identity) for name, identity in world.directory.identities.items()},
             },

@@ -107,6 +107,7 @@ SCATTERED = Profile(
         "arm": (0.35, 2.0),
         "key_vault": (0.05, 0.4),
         "blob": (0.05, 0.4),
+        "event_grid": (0.05, 0.4),
         "imds": (0.02, 0.2),
     },
     # Endings spread as what begins does: nobody has published otherwise.

@@ -10,12 +10,11 @@ from local.cloud.engine.service import REST, Service
 
 def choose[W](services: Mapping[str, Service[W]], call: HttpRequest) -> Service[W]:
     """The service that this call is for: the only one, or the one by name, or by path; one of several takes ``REST``."""
-    host = call.host
     first = call.path.lstrip("/").split("/", 1)[0].lower()
     every = services.values()
     if len(every) == 1:
         return next(iter(every))
-    return _named(every, host) or _at(every, first) or next(found for found in every if REST in found.endpoint.paths)
+    return _named(every, call.host) or _at(every, first) or next(found for found in every if REST in found.endpoint.paths)
 
 
 def _named[W](services: Iterable[Service[W]], host: str) -> Service[W] | None:

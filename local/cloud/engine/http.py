@@ -54,7 +54,7 @@ class HttpRequest:
 
     @property
     def host(self) -> str:
-        """The name that was called, in lower case and without a port."""
+        """The name that was called, in lower case and without a port; empty when the call names none."""
         return self.headers.get("host", "").rsplit(":", 1)[0].lower()
 
     @property

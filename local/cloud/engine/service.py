@@ -77,6 +77,15 @@ class RefusesByNumber[W](Protocol):
         ...
 
 
+@runtime_checkable
+class Works[W](Protocol):
+    """A service that does something by itself, between calls."""
+
+    async def work(self, world: W) -> None:
+        """Does so until it is cancelled: when the local cloud stops, and at a reset, which sets a new instance to work."""
+        ...
+
+
 class Limits(Protocol):
     """Quotas, throttling and page sizes of one service, as the control API reads and sets them."""
 

@@ -211,4 +211,18 @@ MESSAGING = (
         ),
         "Azure Event Hubs",
     ),
+    role(
+        "d5a91429-5739-47e2-a06b-3470a27159e7",
+        "EventGrid Data Sender",
+        "Send events to Event Grid.",
+        (
+            "Microsoft.Authorization/*/read",
+            "Microsoft.EventGrid/topics/read",
+            "Microsoft.EventGrid/domains/read",
+            "Microsoft.EventGrid/partnerNamespaces/read",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+            "Microsoft.EventGrid/namespaces/read",
+        ),
+        ("Microsoft.EventGrid/events/send/action",),
+    ),
 )

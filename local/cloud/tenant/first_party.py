@@ -14,6 +14,9 @@ KEY_VAULT = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"
 STORAGE = "e406a681-f3d4-42a8-90b6-c2b029497af1"
 DATABASES = "123cd850-d9df-40bd-94d5-c9f07b7fa203"
 AZURE_SQL = "022907d3-0f1b-48f7-badc-1ba6abab6d66"
+EVENT_GRID = "4962773b-9cdb-44cf-a8bf-237846a00ab7"
+"""What publishers ask tokens for, and what Event Grid itself is when it delivers to a webhook:
+https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery"""
 TOKEN_EXCHANGE = "fb60f99c-7a34-4190-8149-302f77469936"
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 """The public client that people's tokens name."""
@@ -45,6 +48,7 @@ ALL = (
     FirstParty(STORAGE, "Azure Storage", ("https://storage.azure.com",)),
     FirstParty(DATABASES, "OSSRDBMS AAD", ("https://ossrdbms-aad.database.windows.net",)),
     FirstParty(AZURE_SQL, "Azure SQL Database", ("https://database.windows.net",)),
+    FirstParty(EVENT_GRID, "Microsoft.EventGrid", ("https://eventgrid.azure.net",)),
     # Its tokens are assertions to Entra ID itself: version 2, with the client id as audience.
     FirstParty(TOKEN_EXCHANGE, "AzureADTokenExchange", ("api://AzureADTokenExchange",), 2, names_resource=False),
 )

@@ -114,6 +114,12 @@ class Resource:
     properties: dict[str, Any] = field(default_factory=dict)
     containers: dict[str, Container] = field(default_factory=dict)
     """Of a storage account: its containers by name. They go when it goes."""
+    principal_id: str | None = None
+    """Object id of its system-assigned managed identity."""
+    user_assigned: list[str] = field(default_factory=list)
+    """Ids of the user-assigned managed identities that are attached to it."""
+    further: dict[str, Any] = field(default_factory=dict)
+    """What else stands at the top of it: ``kind``, ``sku``."""
 
 
 @dataclass(slots=True)

@@ -160,7 +160,7 @@ def test_an_unknown_provider_is_404(azure: Azure) -> None:
         ("POST", f"{STORE}/listKeys"),
         ("PATCH", GROUP),
         ("GET", "/providers/Microsoft.Management/managementGroups"),
-        ("DELETE", STORE),
+        ("PUT", STORE),
     ],
 )
 def test_what_is_not_implemented_says_so(azure: Azure, method: str, path: str) -> None:

@@ -1,0 +1,1 @@
+"""Azure Event Grid: topics, what is published to them, and how subscriptions get it delivered."""
