@@ -39,6 +39,8 @@ _EFFECTS = st.one_of(
     st.sampled_from(["drop_after_effect", "timeout"]),
 )
 
+_HANDED_OUT = ("issue", "reissue", "deliver")
+"""What the trail says when a credential reaches somebody."""
 PICKED = st.sampled_from((*ROLES, *POOLED))
 COLLECTED = st.sampled_from((*LATER, *POOLED))
 TARGETS = st.tuples(st.sampled_from(["data", "gone"]), st.sampled_from(["", "/providers/Microsoft.Storage/storageAccounts/x"]))
@@ -245,7 +247,7 @@ class Machine(RuleBasedStateMachine):
         result = {(event.lease, event.operation) for event in self.on_azure.audit.events if event.outcome == "done"}
         ended = [lease.id for lease in self.on_azure.seen.values() if lease.state is State.ENDED]
         assert [] == [each for each in ended if (each, "end") not in result], "ended, and nobody told"
-        assert [] == [each for each in self.given if not result & {(each, "issue"), (each, "reissue")}], "given in silence"
+        assert [] == [each for each in self.given if not result & {(each, told) for told in _HANDED_OUT}], "given in silence"
 
 
 async def _issue(ports: Ports, caller: Caller, wanted: IssueRequest, key: str, preference: Preference | None) -> object:

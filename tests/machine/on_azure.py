@@ -25,6 +25,7 @@ from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
 from shared.cloud.limits import RateLimiters
+from shared.core.delivery import DEFAULT_NAME
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
@@ -45,9 +46,10 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.memory import MemoryBroker
-from tests.fakes.vaults import FakeVaults
+from tests.fakes.vaults import VAULT, FakeVaults
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXCHANGE, RESOURCES, TENANT, Issuers, request
 from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
+from tests.support.deliveries import SHARED
 from tests.support.every_kind import EVERY_KIND, document_of
 from tests.support.grants import EachToAnother
 from tests.support.kinds import names_in
@@ -57,7 +59,9 @@ SECRETS = RoleName.parse("legacy")
 GRANTS = RoleName.parse("just-in-time")
 MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.is_brought}
 """Roles of the kinds that tests bring, and the names of these. What they make is in no Azure."""
-LATER = (PRINCIPALS, SECRETS, GRANTS, *MORE)
+DELIVERED = {RoleName.parse("delivered"): DEFAULT_NAME, RoleName.parse("delivered-by-name"): SHARED}
+"""Roles whose credentials are put into a vault, with the names that they get there."""
+LATER = (PRINCIPALS, SECRETS, GRANTS, *DELIVERED, *MORE)
 """Roles whose leases callers collect later."""
 TEAMS = RoleName.parse("teams")
 """A role with a hole, for the groups ``data``, which is there, and ``gone``, which is not."""
@@ -162,6 +166,14 @@ class BrokerOnAzure(MemoryBroker):
         more |= {role: {**bounds, **document_of(name), **on_data, "pool": pool} for role, name in POOLED.items()}
         # This one's leases stand there without any right.
         more[FEDERATED]["pool"] = pool | {"assigned": False}
+        vault = {"type": "key_vault", "vaults": [VAULT]}
+        for role, name in DELIVERED.items():
+            made = "service principal" if name == DEFAULT_NAME else "application secret"
+            more[role] = {**bounds, **document_of(made), "ready": "token", "delivery": vault | {"name": name}}
+            if made == "service principal":
+                more[role] |= {"azure_roles": roles, "azure_groups": groups}
+            else:
+                more[role]["application_object_id"] = self.azure.legacy.id
         return more | {
             TEAMS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": filled, "parameters": hole},
             GRANTS: bounds | {"type": "role_grant", "azure_roles": roles},

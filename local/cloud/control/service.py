@@ -64,11 +64,6 @@ class Cloud(Protocol):
         """Where the broker is."""
         ...
 
-    @property
-    def storage(self) -> Mapping[str, str]:
-        """Where the storage is that stands beside it: ``queue``, ``table``, ``account``; empty when it was not told."""
-        ...
-
     def restore(self) -> None:
         """Brings back the state right after set-up."""
         ...
