@@ -17,6 +17,7 @@ from shared.broker.pool.fill import fill
 from shared.broker.ports import Ports, Timing
 from shared.cloud.access_probe import AccessProbe
 from shared.cloud.arm.authorization import Arm
+from shared.cloud.delegation_keys import StorageDelegationKeys
 from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.entra.sign_in import TokenEndpoint
@@ -221,7 +222,9 @@ class BrokerOnAzure(MemoryBroker):
         tenant, own = ObjectId(self.azure.world.tenant_id), ObjectId(self.azure.broker.client_id)
         locks, inventory = ApplicationLock(self.locks, self.clock, self.ids), AzureLists(calls, arm, own, retry)
         exchange = replace(EXCHANGE, issuer=f"{ENTRA}/{tenant}/v2.0")
-        federation = Federation(signing_in, exchange, own, RESOURCES)
+        federation = Federation(
+            signing_in, exchange, own, RESOURCES, StorageDelegationKeys(access.client, signing_in, self.clock)
+        )
         product = Issuers(
             ServicePrincipalIssuer(
                 *(graph, arm, inventory, probe, retry, tenant, federation),

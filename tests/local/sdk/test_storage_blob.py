@@ -67,6 +67,11 @@ class Signer:
         return ContainerClient(URL, "reports", credential=generate_container_sas("sales", "reports", **wanted), retry_total=0)
 
 
+def code(failure: HttpResponseError) -> str:
+    """The service's own, which the SDK adds to what it raises."""
+    return str(getattr(failure, "error_code", ""))
+
+
 @pytest.fixture
 def signer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signer]:
     """Who may do everything with the account's blobs, on a machine that has the cloud's names and authority."""
@@ -123,7 +128,7 @@ def test_what_the_letters_do_not_say_is_refused(signer: Signer, letters: str, ac
     """Whatever the signer may do. What is of the container itself, no signature gives."""
     with signer.container(letters) as container, pytest.raises(HttpResponseError) as caught:
         act(container)
-    assert (403, "AuthorizationPermissionMismatch") == (caught.value.status_code, caught.value.error_code)
+    assert (403, "AuthorizationPermissionMismatch") == (caught.value.status_code, code(caught.value))
 
 
 def test_what_the_signer_may_not_do_is_refused(signer: Signer) -> None:
@@ -134,7 +139,7 @@ def test_what_the_signer_may_not_do_is_refused(signer: Signer) -> None:
         assert b"Mai" == container.download_blob("may.txt").readall()
         with pytest.raises(HttpResponseError) as caught:
             container.upload_blob("june.txt", b"x")
-    assert "AuthorizationPermissionMismatch" == caught.value.error_code
+    assert "AuthorizationPermissionMismatch" == code(caught.value)
 
 
 def test_ends_with_the_signers_assignment(signer: Signer) -> None:
@@ -146,7 +151,7 @@ def test_ends_with_the_signers_assignment(signer: Signer) -> None:
             container.download_blob("may.txt")
         signer.assign("Storage Blob Data Reader")
         again = container.download_blob("may.txt").readall()
-    assert (b"Mai", "AuthorizationPermissionMismatch", b"Mai") == (before, caught.value.error_code, again)
+    assert (b"Mai", "AuthorizationPermissionMismatch", b"Mai") == (before, code(caught.value), again)
 
 
 def test_a_delegator_gets_a_key_that_gives_nothing(signer: Signer) -> None:
@@ -161,7 +166,7 @@ def test_a_delegator_gets_a_key_that_gives_nothing(signer: Signer) -> None:
     signer.cloud.control("POST", "role-assignments", wanted)
     with pytest.raises(HttpResponseError) as refused:
         signer.key()
-    assert ["AuthorizationPermissionMismatch"] * 2 == [nothing.value.error_code, refused.value.error_code]
+    assert ["AuthorizationPermissionMismatch"] * 2 == [code(nothing.value), code(refused.value)]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_a_signature_for_something_else_does_not_match(signer: Signer, forged: d
     token = other.rpartition("sig=")[0] + "sig=" + good.rpartition("sig=")[2]
     with ContainerClient(URL, "reports", credential=token) as container, pytest.raises(ClientAuthenticationError) as caught:
         container.download_blob("may.txt")
-    assert "AuthenticationFailed" == caught.value.error_code
+    assert "AuthenticationFailed" == code(caught.value)
 
 
 def test_a_signature_is_of_its_container_alone(signer: Signer) -> None:
