@@ -28,8 +28,8 @@ LETTERS: Final = MappingProxyType(
 )
 """For each letter, in Azure's order, the data actions of which each is enough for some operation that the letter is for.
 
-Whoever uses the signature may do what both the letter and the signer's own data actions allow. So a letter too many gives nothing.
-Letters of Data Lake Storage (move, execute, ownership, permissions) and of immutability are left out."""
+Whoever uses the signature may do what both the letter and the signer's own data actions allow. So a letter too many gives
+nothing. Letters of Data Lake Storage (move, execute, ownership, permissions) and of immutability are left out."""
 
 
 def letters_of(allows_data: Callable[[str], bool]) -> str:

@@ -1,8 +1,9 @@
 """User delegation keys, and the shared access signatures (SAS) that are signed with them.
 
 Key: https://learn.microsoft.com/rest/api/storageservices/get-user-delegation-key. Signatures:
-https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas. Whoever holds a signature may do what its letters
-say and what the key's principal may do at that moment. No key is kept: each follows from its own fields and this world's seed.
+https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas. Whoever holds a signature may do what its
+letters say and what the key's principal may do at that moment. No key is kept: each follows from its own fields and from this
+world's seed.
 """
 
 from __future__ import annotations

@@ -138,20 +138,23 @@ def _form_faults(target: ServicePrincipalTarget) -> Iterator[Fault]:
             yield Fault(field, "a SAS carries nothing of it: it is for one storage account's blobs alone")
     if not target.azure_roles:
         yield Fault("azure_roles", "a SAS takes an assignment at a storage account or a container")
-    first: Scope | None = None
-    for index, role in enumerate(target.azure_roles):
-        path, spot = f"azure_roles[{index}].scope", _spot(role)
-        if spot is None:
-            yield Fault(
-                path, "expected a storage account, or a container of blobs: a SAS is for nothing else, and nothing less"
-            )
-        elif spot.account is None:
-            if not target.is_narrowable:
-                yield Fault(path, "is above storage accounts, and the role refuses `within`, in which an ask would name one")
-        elif not holes_of_scope(spot.account):
-            first = first or spot.account
-            if spot.account.key != first.key:
-                yield Fault(path, f"is in another storage account than {first}, and a SAS is for one")
+    spots = [_spot(role) for role in target.azure_roles]
+    known = [each.account for each in spots if each is not None and each.account is not None]
+    first = next((each for each in known if not holes_of_scope(each)), None)
+    for index, spot in enumerate(spots):
+        if why := _wrong(spot, first, is_narrowable=target.is_narrowable):
+            yield Fault(f"azure_roles[{index}].scope", why)
+
+
+def _wrong(spot: _Spot | None, first: Scope | None, *, is_narrowable: bool) -> str:
+    """Returns why an assignment does not fit, beside one in the ``first`` account. Empty if it fits, or may fit once filled."""
+    if spot is None:
+        return "expected a storage account, or a container of blobs: a SAS is for nothing else, and nothing less"
+    if spot.account is None:
+        return "" if is_narrowable else "is above storage accounts, and the role refuses `within`, in which an ask names one"
+    if first is not None and not holes_of_scope(spot.account) and spot.account.key != first.key:
+        return f"is in another storage account than {first}, and a SAS is for one"
+    return ""
 
 
 def _power_faults(target: ServicePrincipalTarget) -> Iterator[Fault]:
