@@ -69,7 +69,8 @@ class Signer:
 
 def code(failure: HttpResponseError) -> str:
     """The service's own, which the SDK adds to what it raises."""
-    return str(getattr(failure, "error_code", ""))
+    found = getattr(failure, "error_code", "")
+    return str(getattr(found, "value", found))
 
 
 @pytest.fixture
