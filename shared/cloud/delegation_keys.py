@@ -100,17 +100,17 @@ def _written(instant: datetime) -> str:
 
 def _read(host: str, text: str) -> DelegationKey:
     """Returns the key in an answer. Raises ``Unavailable`` if there is none: a proxy may answer in storage's place."""
-    told = {found[1]: found[2] for found in _ELEMENT.finditer(text)}
+    parts = {found[1]: found[2] for found in _ELEMENT.finditer(text)}
     try:
         return DelegationKey(
-            object_id=told["SignedOid"],
-            tenant_id=told["SignedTid"],
-            start=told["SignedStart"],
-            expiry=told["SignedExpiry"],
-            service=told["SignedService"],
-            version=told["SignedVersion"],
-            value=Secret(told["Value"]),
-            end=datetime.fromisoformat(told["SignedExpiry"]).astimezone(UTC),
+            object_id=parts["SignedOid"],
+            tenant_id=parts["SignedTid"],
+            start=parts["SignedStart"],
+            expiry=parts["SignedExpiry"],
+            service=parts["SignedService"],
+            version=parts["SignedVersion"],
+            value=Secret(parts["Value"]),
+            end=datetime.fromisoformat(parts["SignedExpiry"]).astimezone(UTC),
         )
     except (KeyError, ValueError) as wrong:
         raise Unavailable(f"{host} has answered without a key", status=_OK) from wrong
@@ -125,6 +125,6 @@ def _failure(host: str, status: int, headers: Mapping[str, str]) -> Upstream:
         return Unavailable(cause, status=status, azure_code=code)
     if status == _NOT_FOUND:
         return Absent(cause, status=status, azure_code=code)
-    said: Verdict = of_probe(status, code, ())
-    may_pass = status == _FORBIDDEN and said.word is Word.NOT_YET
+    judged: Verdict = of_probe(status, code, ())
+    may_pass = status == _FORBIDDEN and judged.word is Word.NOT_YET
     return (NotReplicated if may_pass else Refused)(cause, status=status, azure_code=code)

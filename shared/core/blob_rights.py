@@ -37,6 +37,6 @@ def letters_of(allows_data: Callable[[str], bool]) -> str:
     return "".join(letter for letter, actions in LETTERS.items() if any(allows_data(_BLOBS + each) for each in actions))
 
 
-def joined(*several: str) -> str:
+def joined(*texts: str) -> str:
     """Returns all letters of several texts, each once, in Azure's order."""
-    return "".join(letter for letter in LETTERS if any(letter in each for each in several))
+    return "".join(letter for letter in LETTERS if any(letter in each for each in texts))

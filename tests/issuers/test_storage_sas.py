@@ -78,10 +78,10 @@ async def test_lasts_as_long_as_the_lease_may_or_as_its_key(lease: timedelta, ex
     footprint, now = await prepared(one), one.world.ports.now().replace(microsecond=0)
     order = replace(one.order, credential_end=now + lease)
     credential: Any = (await one.issuer.credential(order, footprint, lambda _: None)).credential
-    told = fields_of(credential)
+    inside = fields_of(credential)
     texts = [f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in (now - timedelta(minutes=5), now + expected)]
-    assert (*texts, now + expected) == (told["st"], told["se"], credential.ends_at)
-    assert (told["skt"], told["ske"]) == (told["st"], told["se"])
+    assert (*texts, now + expected) == (inside["st"], inside["se"], credential.ends_at)
+    assert (inside["skt"], inside["ske"]) == (inside["st"], inside["se"])
 
 
 async def test_the_key_is_the_proof() -> None:

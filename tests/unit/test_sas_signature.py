@@ -36,7 +36,7 @@ def ours(permissions: str, container: str = "reports") -> dict[str, str]:
 
 
 def librarys(monkeypatch: pytest.MonkeyPatch, permissions: str, container: str = "reports") -> tuple[dict[str, str], str]:
-    """The fields of the library's, told our version; and the string that it has signed."""
+    """The fields of the library's, fields our version; and the string that it has signed."""
     monkeypatch.setattr("azure.storage.blob._shared_access_signature.X_MS_VERSION", VERSION)
     key: Any = UserDelegationKey()  # type: ignore[no-untyped-call]  # azure-storage-blob leaves it so
     key.signed_oid, key.signed_tid, key.signed_start, key.signed_expiry = OID, TID, START, EXPIRY
@@ -66,7 +66,7 @@ def test_is_to_the_letter_what_azures_library_signs(monkeypatch: pytest.MonkeyPa
 def test_is_to_the_letter_what_azurite_expects(permissions: str, container: str) -> None:
     """By its own function for signatures of that version."""
     fields = ours(permissions, container)
-    told = {
+    fields = {
         "version": fields["sv"],
         "protocol": fields["spr"],
         "startTime": fields["st"],
@@ -84,7 +84,7 @@ def test_is_to_the_letter_what_azurite_expects(permissions: str, container: str)
     script = (
         f"const azurite = require({json.dumps(str(AZURITE))});"
         f"const key = Buffer.from({json.dumps(VALUE)}, 'base64');"
-        f"console.log(azurite.generateBlobSASSignatureWithUDK({json.dumps(told)}, 'c', 'acme', key)[0]);"
+        f"console.log(azurite.generateBlobSASSignatureWithUDK({json.dumps(fields)}, 'c', 'acme', key)[0]);"
     )
     done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True, timeout=60)
     assert fields["sig"] == done.stdout.strip()

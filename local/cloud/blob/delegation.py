@@ -63,18 +63,18 @@ class SharedAccess:
     @classmethod
     def verified(cls, world: LocalAzure, call: HttpRequest, target: Target) -> Self:
         """Returns what the query's signature gives for that target. Raises Azure's refusal."""
-        told = {name: value for name, value in call.query.items() if name in PARAMETERS}
-        if any(not told.get(name) for name in ("sv", "sr", "se", "sp", "sig", *_KEY_FIELDS)):
+        given = {name: value for name, value in call.query.items() if name in PARAMETERS}
+        if any(not given.get(name) for name in ("sv", "sr", "se", "sp", "sig", *_KEY_FIELDS)):
             raise errors.signature_refused("sp, se, sr, sv and the fields of a user delegation key are mandatory.")
-        if told["sv"] < _OLDEST or told["sr"] not in {"b", "c"}:
-            raise errors.not_implemented(f"a signature with sv={told['sv']} and sr={told['sr']}")
-        if told.get("spr", "https,http") == "https" and not call.origin.startswith("https:"):
+        if given["sv"] < _OLDEST or given["sr"] not in {"b", "c"}:
+            raise errors.not_implemented(f"a signature with sv={given['sv']} and sr={given['sr']}")
+        if given.get("spr", "https,http") == "https" and not call.origin.startswith("https:"):
             raise errors.protocol_mismatch()
-        value = _key_value(world, target.account, [told[name] for name in _KEY_FIELDS])
-        if not compare_digest(_signature(value, _signed(told, target)), told["sig"]):
+        value = _key_value(world, target.account, [given[name] for name in _KEY_FIELDS])
+        if not compare_digest(_signature(value, _signed(given, target)), given["sig"]):
             raise errors.signature_refused("Signature did not match.")
-        _require_in_time(world.clock.now(), told)
-        return cls(told["skoid"].lower(), told["sp"])
+        _require_in_time(world.clock.now(), given)
+        return cls(given["skoid"].lower(), given["sp"])
 
     def gives(self, verb: str, *, is_listing: bool) -> bool:
         """Returns whether the letters have what the data action is for."""
@@ -108,30 +108,30 @@ def _signature(key: str, text: str) -> str:
     return b64encode(hmac_of(b64decode(key), text.encode(), "sha256")).decode()
 
 
-def _signed(told: Mapping[str, str], target: Target) -> str:
+def _signed(given: Mapping[str, str], target: Target) -> str:
     """The string that was signed, in the form of the signature's version. What is optional and absent is empty."""
-    named = target.container if told["sr"] == "c" else f"{target.container}/{target.blob}"
-    version = told["sv"]
+    named = target.container if given["sr"] == "c" else f"{target.container}/{target.blob}"
+    version = given["sv"]
     return "\n".join(
         (
-            *(told.get(name, "") for name in ("sp", "st", "se")),
+            *(given.get(name, "") for name in ("sp", "st", "se")),
             f"/blob/{target.account}/{named}",
-            *(told[name] for name in _KEY_FIELDS),
+            *(given[name] for name in _KEY_FIELDS),
             # Two for Data Lake Storage, which are not read here.
-            *("", "", told.get("scid", "")),
+            *("", "", given.get("scid", "")),
             *(("", "") if version >= _DELEGATED_USERS_SINCE else ()),
-            *(told.get(name, "") for name in ("sip", "spr", "sv", "sr")),
+            *(given.get(name, "") for name in ("sip", "spr", "sv", "sr")),
             # The time of a snapshot.
-            *("", told.get("ses", "")),
+            *("", given.get("ses", "")),
             *(("", "") if version >= _SIGNED_REQUESTS_SINCE else ()),
-            *(told.get(name, "") for name in _OVERRIDES),
+            *(given.get(name, "") for name in _OVERRIDES),
         )
     )
 
 
-def _require_in_time(now: float, told: Mapping[str, str]) -> None:
+def _require_in_time(now: float, given: Mapping[str, str]) -> None:
     """Raises unless both the signature and its key hold just now."""
-    for start, end in ((told.get("st", told["skt"]), told["se"]), (told["skt"], told["ske"])):
+    for start, end in ((given.get("st", given["skt"]), given["se"]), (given["skt"], given["ske"])):
         begins, ends = _instant(start), _instant(end)
         if begins is None or ends is None or not begins <= now < ends:
             raise errors.signature_refused(f"Signature not valid in the specified time frame: Start [{start}] - Expiry [{end}]")
