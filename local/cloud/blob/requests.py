@@ -14,7 +14,7 @@ from local.cloud.rbac.condition_syntax import Attribute
 from local.cloud.rbac.scopes import Scope
 
 if TYPE_CHECKING:
-    from local.cloud.blob.delegation import SharedAccess
+    from local.cloud.blob.shared_access import SharedAccess
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.resources import Container, Resource
 

@@ -6,7 +6,7 @@ import random
 import uuid
 from dataclasses import replace
 
-from local.cloud.blob import blobs, delegation, errors, lists
+from local.cloud.blob import blobs, delegation, errors, lists, shared_access
 from local.cloud.blob.authentication import authenticate
 from local.cloud.blob.instants import precise
 from local.cloud.blob.requests import DOMAIN, BlobRequest, Operation, Target, find_account, query
@@ -75,7 +75,7 @@ def _handle(world: LocalAzure, call: HttpRequest) -> Reply:
     named = "blob" if target.blob else "container" if target.container else "account"
     operation = _OPERATIONS.get((call.method, named, query(call, "restype"), query(call, "comp")))
     is_shared = "sig" in call.query and "authorization" not in call.headers
-    known = _QUERY | delegation.PARAMETERS if is_shared else _QUERY
+    known = _QUERY | shared_access.PARAMETERS if is_shared else _QUERY
     unknown = call.query.keys() - known or {name for name in ("include",) if query(call, name)}
     if operation is None or unknown:
         asked = f" with {', '.join(sorted(unknown))}" if unknown else ""
@@ -83,7 +83,7 @@ def _handle(world: LocalAzure, call: HttpRequest) -> Reply:
     if not is_shared:
         caller = authenticate(world, call, target.account)
         return operation(BlobRequest(world, call, caller, target, find_account(world, target.account)))
-    shared = delegation.SharedAccess.verified(world, call, target)
+    shared = shared_access.SharedAccess.verified(world, call, target.account, target.container, target.blob)
     account = find_account(world, target.account)
     reply = operation(BlobRequest(world, call, shared.principal, target, account, shared))
     return replace(reply, principal=shared.principal)

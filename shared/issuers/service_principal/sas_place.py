@@ -23,7 +23,6 @@ from shared.issuers.service_principal.target import ServicePrincipalTarget
 NAME = "storage_sas"
 FIELD = "container"
 """In an ask."""
-CODE = "not_signable"
 _ACCOUNTS = ("microsoft.storage", "storageaccounts")
 _PROVIDER_AT = 6
 """The place of a resource's provider among the segments of its scope, of which the first is empty."""
@@ -74,7 +73,7 @@ def unsignable(target: ServicePrincipalTarget) -> tuple[Fault, ...]:
 def require_signable(target: ServicePrincipalTarget) -> None:
     """Raises ``Malformed`` (``not_signable``) with all of these faults."""
     if faults := unsignable(target):
-        raise Malformed(*faults, code=CODE)
+        raise Malformed(*faults, code="not_signable")
 
 
 def needs_within(target: ServicePrincipalTarget) -> Iterator[Caution]:
@@ -184,4 +183,4 @@ def _spot(role: AzureRole) -> _Spot | None:
 
 
 def _not_signable(path: str, message: str) -> Malformed:
-    return Malformed(Fault(path, message), code=CODE)
+    return Malformed(Fault(path, message), code="not_signable")

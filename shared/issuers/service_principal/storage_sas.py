@@ -20,7 +20,7 @@ from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.credential_kind import Usual
 from shared.issuers.service_principal.held import Held
 from shared.issuers.service_principal.means import Means, common_fields, known, made_at
-from shared.issuers.service_principal.sas_place import CODE, FIELD, NAME, SasPlace, place_of
+from shared.issuers.service_principal.sas_place import FIELD, NAME, SasPlace, place_of
 from shared.issuers.service_principal.sas_signature import signed
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from shared.kinds.delegation import LONGEST
@@ -139,4 +139,4 @@ def _place(order: Order) -> SasPlace:
     try:
         return place_of(order.target, order.asked)
     except Malformed as wrong:
-        raise RoleOutdated(*wrong.faults, audit_reason=f"{CODE}: {wrong.detail}") from wrong
+        raise RoleOutdated(*wrong.faults, audit_reason=f"{wrong.stable_code}: {wrong.detail}") from wrong
