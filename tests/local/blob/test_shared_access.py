@@ -7,8 +7,17 @@ import pytest
 from tests.local.blob.calls import VERSION, Storage, code, document
 
 GOOD = {
-    **{"sv": "2023-11-03", "sr": "c", "se": "2099-01-01T00:00:00Z", "sp": "r", "sig": "AAAA"},
-    **{"skoid": "o", "sktid": "t", "skt": "2020-01-01T00:00:00Z", "ske": "2099-01-01T00:00:00Z", "sks": "b", "skv": VERSION},
+    "sv": "2023-11-03",
+    "sr": "c",
+    "se": "2099-01-01T00:00:00Z",
+    "sp": "r",
+    "sig": "AAAA",
+    "skoid": "o",
+    "sktid": "t",
+    "skt": "2020-01-01T00:00:00Z",
+    "ske": "2099-01-01T00:00:00Z",
+    "sks": "b",
+    "skv": VERSION,
 }
 
 
