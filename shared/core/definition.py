@@ -14,6 +14,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
+from shared.core.blob_rights import DELEGATE, letters_of
 from shared.core.names import Scope
 
 ASSIGN: Final = "Microsoft.Authorization/roleAssignments/write"
@@ -127,10 +128,14 @@ class Powers:
     """The digests of its entries, sorted: what Resource Manager lists where it is assigned."""
     changes: bool = True
     """Whether it lets its holder change something. True of definitions that an older version has read: nobody knows."""
+    blobs: str = ""
+    """What it lets its holder do with blobs: letters of ``shared.core.blob_rights``."""
+    delegates: bool = False
+    """Whether, assigned at a storage account or above, it gives keys that sign such letters."""
 
     def judged_like(self, other: Powers) -> bool:
-        """Returns whether both are the same, but for how their assignments can be seen, and for ``changes``."""
-        mine, others = (replace(each, sees=(), entries=(), changes=True) for each in (self, other))
+        """Returns whether both are the same, but for how their assignments can be seen, for ``changes``, and for blobs."""
+        mine, others = (replace(each, sees=(), entries=(), changes=True, blobs="", delegates=False) for each in (self, other))
         return mine == others
 
 
@@ -158,6 +163,8 @@ class Definition:
             tuple(_sights(self.permissions)),
             tuple(sorted({permission.digest for permission in self.permissions})),
             any(permission.changes for permission in self.permissions),
+            letters_of(lambda action: any(each.covers_data(action) for each in self.permissions)),
+            allows(self.permissions, DELEGATE),
         )
 
     def is_assignable_at(self, scope: Scope) -> bool:

@@ -7,12 +7,13 @@ secret of its own. If not, each lease has a version of one secret, whose name co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from shared.core.errors import Fault
+from shared.core.life import State
 from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader, parsed_item
 
@@ -147,6 +148,23 @@ class DeliveryPart(Protocol):
     def is_kept(self) -> bool:
         """Whether the vault keeps the deleted secret for a while."""
         ...
+
+
+def delivery_of(parts: Sequence[object], undone: Collection[int], state: State) -> DeliveryView | None:
+    """Returns the delivery among a lease's parts; ``None`` if the lease is not delivered."""
+    for place, part in enumerate(parts):
+        if isinstance(part, DeliveryPart):
+            found = _state_of(part, state, is_undone=state is State.ENDED or place in undone)
+            return DeliveryView(part.vault, part.name, part.version, found)
+    return None
+
+
+def _state_of(part: DeliveryPart, state: State, *, is_undone: bool) -> DeliveryState:
+    if is_undone:
+        return "kept_by_azure" if part.is_kept else "ended"
+    if state in {State.ENDING, State.STUCK}:
+        return "ending"
+    return "delivered" if part.version else "pending"
 
 
 def vault_address(text: str) -> str:

@@ -51,8 +51,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``, ¶ ``tenant_policy``,
-◊ ``vault_errors``.
+* ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``, ¶ ``tenant_policy``, ◊ ``vault_errors``.
 """
 
 from __future__ import annotations
@@ -297,9 +296,7 @@ class Absent(Refused):
 class DefinitionGone(Absent):
     """A role definition was deleted. If a new one has the same name, nobody has checked what the new one allows."""
 
-    sentence = (
-        "A role definition that this role assigns was deleted in Azure. An administrator has to write the role again (PUT)."
-    )
+    sentence = "A role definition that this role assigns was deleted in Azure: an administrator has to write the role again."
 
 
 class OutOfReach(Refused):

@@ -9,4 +9,7 @@ class PolicyForbids(Refused):
     """A policy of the tenant forbids secrets or certificates, or ones that last so long."""
 
     code = "azure_policy_forbids"
-    sentence = "A policy of the tenant forbids it. Roles with `token` or `federated` need none, with `certificate` no secret."
+    sentence = (
+        "A policy of the tenant forbids it. Roles with `token`, `storage_sas` or `federated` need none, with `certificate` no"
+        " secret."
+    )

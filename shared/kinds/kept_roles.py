@@ -12,6 +12,8 @@ from shared.kinds.lenient import listed, mapping, text, texts
 
 _LISTS = ("gives_roles", "sees", "entries")
 """The fields of ``Powers`` that are lists in JSON."""
+_OF_BLOBS = ("blobs", "delegates")
+"""Those that are left out for a definition that gives nothing of blobs: most give nothing."""
 
 
 def keep_azure_roles(azure_roles: Sequence[AzureRole]) -> dict[str, Any]:
@@ -47,7 +49,10 @@ def as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
 
 
 def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
-    return None if powers is None else asdict(powers) | {name: [*getattr(powers, name)] for name in _LISTS}
+    if powers is None:
+        return None
+    written = asdict(powers) | {name: [*getattr(powers, name)] for name in _LISTS}
+    return {name: value for name, value in written.items() if value or name not in _OF_BLOBS}
 
 
 def _powers(value: Any) -> Powers | None:
@@ -57,4 +62,5 @@ def _powers(value: Any) -> Powers | None:
     gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
     sees, entries = (tuple(texts(stored.get(name)) or ()) for name in ("sees", "entries"))
     assigns, reads = (stored.get(name) is True for name in ("assigns_identities", "only_reads"))
-    return Powers(gives, assigns, reads, sees, entries, stored.get("changes") is not False)
+    blobs, delegates = text(stored.get("blobs")) or "", stored.get("delegates") is True
+    return Powers(gives, assigns, reads, sees, entries, stored.get("changes") is not False, blobs, delegates)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.cloud.access_probe import AccessProbe
     from shared.cloud.arm.authorization import Arm
     from shared.cloud.azure_connections import InTime
+    from shared.cloud.delegation_keys import StorageDelegationKeys
     from shared.cloud.directory_facts import AzureFacts
     from shared.cloud.entra.identity import HeldTokens
     from shared.cloud.entra.lease_sign_in import AssertionSignIn
@@ -159,6 +160,14 @@ class AzureParts:
         entra = TokenEndpoint(self.fresh_client, azure.authority, azure.tenant_id)
         scope = f"{azure.graph_endpoint}/.default"
         return AssertionSignIn(entra, self.credential, self.clock, azure.token_exchange, scope)
+
+    @cached_property
+    def delegation_keys(self) -> StorageDelegationKeys:
+        """Asks Azure Storage for what signs shared access signatures."""
+        from shared.cloud.delegation_keys import StorageDelegationKeys
+
+        data = self.settings.data_plane
+        return StorageDelegationKeys(self.fresh_client, self.lease_sign_in, self.clock, data.hosts, data.gateway)
 
     @cached_property
     def limiters(self) -> RateLimiters:

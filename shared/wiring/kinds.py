@@ -33,7 +33,8 @@ def service_principals(azure: AzureParts, _storage: StorageParts) -> Issuer:
     tokens, never = settings.tokens, (*settings.callers.audiences, own.graph_endpoint)
     resources = TokenResources.of(tokens.hosts, tokens.resources, never=never, graph=tokens.graph)
     exchange = TokenExchange(own.token_issuer, own.token_exchange)
-    federation = Federation(lazy(lambda: azure.lease_sign_in), exchange, own.client_id, resources)
+    signing_in, delegation = lazy(lambda: azure.lease_sign_in), lazy(lambda: azure.delegation_keys)
+    federation = Federation(signing_in, exchange, own.client_id, resources, delegation)
     return ServicePrincipalIssuer(
         *(azure.graph, azure.arm, inventory, azure.probe, azure.retry, own.tenant_id, federation, settings.protection.scopes),
         settings.data_plane.hosts,

@@ -15,8 +15,9 @@ from tests.fakes.calls import Died
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import World
 from tests.model.judge import Answer, answer_of, start_of
+from tests.support.deliveries import delivering_by
 from tests.support.kinds import names_in
-from tests.support.operations import Action, delivering_by, sweeping
+from tests.support.operations import Action, sweeping
 
 _TOO_MANY = 40
 """Sweeps after which something that is still there is never going to vanish."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.host.process import ROOT
+from local.sample import ACCOUNTS
 from tests.e2e.conftest import Deployment
 from tests.e2e.test_commands import answers, commands, run
 from tests.support.samples.machine import Done, Machine, machine
@@ -62,6 +63,17 @@ async def test_each_program_gets_its_credential_and_uses_it(deployment: Deployme
     assert [Done(0, WHERE)] * len(KINDS) == done
     for kind in KINDS:
         assert ["ended"] == await left(deployment, f"reader-{kind}")
+    assert before == await deployment.objects()
+
+
+async def test_a_container_is_read_with_a_plain_address(deployment: Deployment, tmp_path: Path) -> None:
+    """By azure-storage-blob, which signs nobody in. Its lease has ended, and nothing is left in Azure."""
+    before = await deployment.objects()
+    await written(deployment, "report-sas", CALLER)
+    with machine(deployment.stack, tmp_path) as host:
+        done = await ran(deployment, host, "storage_sas")
+    assert Done(0, f"what {ACCOUNTS['app']} holds\n") == done
+    assert ["ended"] == await left(deployment, "report-sas")
     assert before == await deployment.objects()
 
 

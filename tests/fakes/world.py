@@ -14,8 +14,9 @@ from shared.broker.issue.asking import AskedFor
 from shared.broker.ports import Actor, Ports, Timing
 from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole
+from shared.core.blob_rights import DELEGATE
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerType
-from shared.core.definition import Definition, Permission
+from shared.core.definition import Definition, Permission, Powers
 from shared.core.limits import Limits
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.protection import Protected
@@ -27,6 +28,7 @@ from shared.issuers.key_vault_secret.courier import KeyVaultCourier
 from shared.issuers.key_vault_secret.footprint import VaultSecretSchema
 from shared.issuers.role_grant.issuer import RoleGrantIssuer
 from shared.issuers.role_grant.schema import RoleGrantSchema
+from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.means import Federation
@@ -45,6 +47,7 @@ from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeAccess, FakeApplications, FakeAuthorization, FakeDirectory, FakeLeaseSignIn, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
+from tests.fakes.delegation import FakeDelegationKeys
 from tests.fakes.inventory import FakeInventory
 from tests.fakes.loop import StillLoop
 from tests.fakes.memory import MemoryBroker
@@ -89,12 +92,33 @@ def request(caller: Caller = ALICE, request_id: str = "req-1") -> Actor:
 
 READS = Definition(DEFINITION, "Reader", (Permission(("*/read",)),)).powers
 """Of the definition that roles assign here."""
+DELEGATOR, BLOBS = (DEFINITION.replace(guid(3), guid(number)) for number in (4, 5))
+DELEGATES = (Permission((DELEGATE,)),)
+_BLOB = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+WRITES_BLOBS = (Permission(data_actions=tuple(f"{_BLOB}/{verb}" for verb in ("read", "write", "add/action", "delete"))),)
+ACCOUNT = Scope.parse(f"{SCOPES[0]}/providers/Microsoft.Storage/storageAccounts/acme")
+CONTAINER = Scope.parse(f"{ACCOUNT}/blobServices/default/containers/reports")
 
 
 def principal_target(roles: int = 2, groups: int = 1, **more: Any) -> ServicePrincipalTarget:
     """A resolved target with so many role assignments and groups."""
     wanted = tuple(AzureRole(scope, "Reader", definition_id=DEFINITION, powers=READS) for scope in SCOPES[:roles])
     return ServicePrincipalTarget(azure_roles=wanted, azure_groups=GROUPS[:groups], **more)
+
+
+def sas_target(*scopes: Scope, **more: Any) -> ServicePrincipalTarget:
+    """A resolved target that signs for blobs: one may get keys at the account, and write at these scopes or the container."""
+    delegator = AzureRole(ACCOUNT, "Storage Blob Delegator", definition_id=DELEGATOR, powers=_powers(DELEGATOR, DELEGATES))
+    powers = _powers(BLOBS, WRITES_BLOBS)
+    writers = tuple(
+        AzureRole(each, "Storage Blob Data Contributor", definition_id=BLOBS, powers=powers) for each in scopes or (CONTAINER,)
+    )
+    wanted: dict[str, Any] = {"azure_roles": (delegator, *writers), "credential": CredentialChoice("storage_sas")}
+    return ServicePrincipalTarget(**wanted | more)
+
+
+def _powers(definition_id: str, permissions: tuple[Permission, ...]) -> Powers:
+    return Definition(definition_id, "", permissions).powers
 
 
 def secret_target(**more: Any) -> ApplicationSecretTarget:
@@ -245,7 +269,12 @@ def _ask_for(roles: Iterable[Role]) -> Mapping[str, Any]:
 
 def _furnish(cloud: CloudState) -> None:
     cloud.groups = {group: set() for group in GROUPS}
-    cloud.definitions = {"Reader": (DEFINITION,)}
+    cloud.definitions = {
+        "Reader": (DEFINITION,),
+        "Storage Blob Delegator": (DELEGATOR,),
+        "Storage Blob Data Contributor": (BLOBS,),
+    }
+    cloud.permissions = {DELEGATOR: DELEGATES, BLOBS: WRITES_BLOBS}
     cloud.applications[EXISTING] = Application(EXISTING, EXISTING_APP_ID, "")
     cloud.principals[EXISTING_PRINCIPAL] = Principal(EXISTING_PRINCIPAL, EXISTING_APP_ID, "")
 
@@ -265,7 +294,8 @@ def _issuers(made: World, protected: Protected) -> Issuers:
     directory, authorization = FakeDirectory(made.calls, made.cloud), FakeAuthorization(made.calls, made.cloud)
     applications = FakeApplications(made.calls, made.cloud)
     sign_in = FakeLeaseSignIn(made.calls, made.cloud, BROKER, EXCHANGE)
-    federation = Federation(sign_in, EXCHANGE, BROKER_APP_ID, RESOURCES)
+    delegation = FakeDelegationKeys(made.calls, made.cloud, sign_in)
+    federation = Federation(sign_in, EXCHANGE, BROKER_APP_ID, RESOURCES, delegation)
     locks = ApplicationLock(made.locks, made.clock, made.ids)
     return Issuers(
         ServicePrincipalIssuer(

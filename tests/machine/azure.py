@@ -15,7 +15,7 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest._http_response_impl_async import AsyncHttpResponseImpl
 from azure.core.utils import case_insensitive_dict
 
-from local.cloud.control import first_party, inventory
+from local.cloud.control import first_party, inventory, provision
 from local.cloud.control.sample import BROKER, furnish
 from local.cloud.engine import hosts
 from local.cloud.engine.dispatch import handle
@@ -27,6 +27,7 @@ from local.cloud.entra.resources import resolve
 from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.services import AZURE
 from local.cloud.tenant.directory import Application, Group, Identity
+from local.cloud.tenant.resources import Container, Resource
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import START
 
@@ -61,8 +62,22 @@ class Azure:
         self.world.clock.source = lambda: START.timestamp() + clock.monotonic() - 1000.0
         first_party.settle(self.world)
         furnish(self.world, groups=self.groups)
+        self._add_account()
         made = [service() for service in AZURE]
         self.services = {service.name: service for service in made if service.endpoint.tls}
+
+    def _add_account(self) -> None:
+        """A storage account with one container, at which the broker may assign every role."""
+        kind = "Microsoft.Storage/storageAccounts"
+        resource = Resource(self.account, kind, "westeurope", containers={"reports": Container(self.world.clock.now())})
+        self.world.tree.resources[resource.id.casefold()] = resource
+        provision.role_assignment(self.world, self.broker.object_id, "User Access Administrator", resource.id)
+
+    @property
+    def account(self) -> str:
+        """The id of the storage account."""
+        group = f"/subscriptions/{self.world.subscription_id}/resourceGroups/data"
+        return f"{group}/providers/Microsoft.Storage/storageAccounts/acme"
 
     @property
     def broker(self) -> Identity:

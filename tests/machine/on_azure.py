@@ -17,6 +17,7 @@ from shared.broker.pool.fill import fill
 from shared.broker.ports import Ports, Timing
 from shared.cloud.access_probe import AccessProbe
 from shared.cloud.arm.authorization import Arm
+from shared.cloud.delegation_keys import StorageDelegationKeys
 from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.entra.sign_in import TokenEndpoint
@@ -66,12 +67,15 @@ LATER = (PRINCIPALS, SECRETS, GRANTS, *DELIVERED, *MORE)
 TEAMS = RoleName.parse("teams")
 """A role with a hole, for the groups ``data``, which is there, and ``gone``, which is not."""
 ROLES = (*LATER, TEAMS)
+SIGNED = "storage sas"
 POOLED = {
     RoleName.parse(f"pooled-{kind.replace(' ', '-')}"): kind
-    for kind in ("service principal", "token", "federated", "certificate")
+    for kind in ("service principal", "token", "federated", "certificate", SIGNED)
 }
 """Roles with a pool of one lease, by the names of their kinds."""
-WITHOUT_SECRETS = {RoleName.parse(f"{name}s"): name for name in ("token", "federated", "certificate")}
+WITHOUT_SECRETS = {RoleName.parse(f"{name}s"): name for name in ("token", "federated", "certificate")} | {
+    RoleName.parse("signed"): SIGNED
+}
 """Roles whose credentials are none, by the names of their kinds. They are there once somebody configures them."""
 FEDERATED = RoleName.parse("pooled-federated")
 TTL, MAX_TTL = 600, 7200
@@ -161,9 +165,10 @@ class BrokerOnAzure(MemoryBroker):
         hole = {"group": {"kind": "resource_group", "allowed": ["data", "gone"], "default": "data"}}
         filled = [{"role_name": "Reader", "scope": scope.replace("/data", "/{group}")}]
         on_data = {"azure_roles": roles, "azure_groups": groups, "ready": "token"}
-        more |= {role: {**bounds, **document_of(name), **on_data} for role, name in WITHOUT_SECRETS.items()}
+        given = dict.fromkeys((*WITHOUT_SECRETS.values(), *POOLED.values()), on_data) | {SIGNED: self._of_the_account()}
+        more |= {role: {**bounds, **document_of(name), **given[name]} for role, name in WITHOUT_SECRETS.items()}
         pool = {"size": 1, "max_age": _POOL_AGE}
-        more |= {role: {**bounds, **document_of(name), **on_data, "pool": pool} for role, name in POOLED.items()}
+        more |= {role: {**bounds, **document_of(name), **given[name], "pool": pool} for role, name in POOLED.items()}
         # This one's leases stand there without any right.
         more[FEDERATED]["pool"] = pool | {"assigned": False}
         vault = {"type": "key_vault", "vaults": [VAULT]}
@@ -180,6 +185,12 @@ class BrokerOnAzure(MemoryBroker):
             PRINCIPALS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": roles, "azure_groups": groups},
             SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
+
+    def _of_the_account(self) -> dict[str, Any]:
+        account = self.azure.account
+        delegator = {"role_name": "Storage Blob Delegator", "scope": account}
+        container = f"{account}/blobServices/default/containers/reports"
+        return {"azure_roles": [delegator, {"role_name": "Storage Blob Data Reader", "scope": container}], "ready": "token"}
 
     def ask(self, role: RoleName, group: str, below: str) -> AskedFor:
         """What a caller asks of a role: of one with a hole a group, or what lies below it; of one with a pool a credential."""
@@ -238,7 +249,9 @@ class BrokerOnAzure(MemoryBroker):
         tenant, own = ObjectId(self.azure.world.tenant_id), ObjectId(self.azure.broker.client_id)
         locks, inventory = ApplicationLock(self.locks, self.clock, self.ids), AzureLists(calls, arm, own, retry)
         exchange = replace(EXCHANGE, issuer=f"{ENTRA}/{tenant}/v2.0")
-        federation = Federation(signing_in, exchange, own, RESOURCES)
+        federation = Federation(
+            signing_in, exchange, own, RESOURCES, StorageDelegationKeys(access.client, signing_in, self.clock)
+        )
         product = Issuers(
             ServicePrincipalIssuer(
                 *(graph, arm, inventory, probe, retry, tenant, federation),

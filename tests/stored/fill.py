@@ -72,6 +72,7 @@ from tests.support.pools import take_messages
 WIDE = (f"/subscriptions/{SUBSCRIPTION}", "/providers/Microsoft.Management/managementGroups/all")
 """A subscription and a management group."""
 NARROWED = f"{holes.FILLED}/blobServices/default/containers/box"
+WITHOUT_SECRETS, SIGNED = {"tokens": "token", "workloads": "federated", "certified": "certificate"}, "storage sas"
 _BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
 
 
@@ -97,9 +98,8 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "teams": {**holes.document(), **_BOTH},
     "own": {**holes.document(holes.OWN_GROUP, holes.GROUP_SCOPE, narrowing="refuse"), **_BOTH},
     "jit": {**_on(4, 6), "type": "role_grant", "on_existing": "ignore"},
-    "tokens": _of_kind("token"),
-    "workloads": _of_kind("federated"),
-    "certified": _of_kind("certificate"),
+    **{what: _of_kind(kind) for what, kind in WITHOUT_SECRETS.items()},
+    "signed": {"type": "service_principal", **EVERY_KIND[SIGNED].document, **_BOTH},
     "ready": _on(6, ready="token", pool={"size": 1, "max_age": "1h"}),
     "directory": _on(6, graph_app_roles=["User.Read.All", "Group.Read.All"], ready="token"),
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
@@ -256,7 +256,7 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("wide", "wide")
     await filling.issue("filled", "teams", ask=holes.asking(**holes.VALUES))
     await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
-    for what, kind in (("tokens", "token"), ("workloads", "federated"), ("certified", "certificate")):
+    for what, kind in {**WITHOUT_SECRETS, "signed": SIGNED}.items():
         await filling.issue(what, what, ask=AskedFor(credential=EVERY_KIND[kind].ask))
     await filling.issue("reads_users", "directory")
     await filling.issue_under("repeated_token", "tokens", "run-5", times=2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from shared.core.delivery import Delivery
@@ -14,6 +17,25 @@ from tests.support.every_kind import kinds_for
 
 SHARED = "app-{holder}"
 """A name under which each lease has a version."""
+
+
+DELIVERY: ContextVar[Delivery | None] = ContextVar("delivery", default=None)
+"""Where the leases of the worlds are put that are made from now on."""
+
+
+@contextmanager
+def delivering_by(delivery: Delivery) -> Iterator[None]:
+    """In worlds that are made within, the role's leases are delivered so."""
+    before = DELIVERY.set(delivery)
+    try:
+        yield
+    finally:
+        DELIVERY.reset(before)
+
+
+def delivered() -> dict[str, Any]:
+    """What a role of such a world has."""
+    return {"delivery": DELIVERY.get()}
 
 
 def to_a_vault(target: Target | None = None, *, lag: float = 0.0, **more: Any) -> World:

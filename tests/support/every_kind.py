@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 from shared.core.credential import Credential
 from shared.core.delivery import Delivered
@@ -20,10 +21,23 @@ from shared.issuers.service_principal.access_token import AccessTokenCredential
 from shared.issuers.service_principal.certificate import CertificateCredential
 from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.federated import FederatedCredential
+from shared.issuers.service_principal.storage_sas import StorageSasCredential
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from shared.kinds.client_secret import ClientSecretCredential
 from tests.fakes.cloud_trust import takes, trusts
-from tests.fakes.world import EXISTING, GROUPS, SCOPES, MakeKind, World, principal_target, secret_target
+from tests.fakes.delegation import may_use
+from tests.fakes.world import (
+    ACCOUNT,
+    CONTAINER,
+    EXISTING,
+    GROUPS,
+    SCOPES,
+    MakeKind,
+    World,
+    principal_target,
+    sas_target,
+    secret_target,
+)
 from tests.support.certificates import plain
 from tests.support.grants import each_to_another, grant_target, granted
 from tests.support.kinds import as_client_secret
@@ -85,6 +99,13 @@ def lies_there(world: World, credential: Delivered) -> bool:
     return any(each.text == secret and each.end > world.cloud.clock.truth() for each in held)
 
 
+def sas_works(world: World, credential: Credential) -> bool:
+    """Whether the account takes the signature: it has not expired, and its signer still has an assignment there."""
+    assert isinstance(credential, StorageSasCredential)
+    signer = parse_qs(credential.sas_token.reveal())["skoid"][0]
+    return credential.ends_at > world.cloud.clock.truth() and may_use(world.cloud, signer, credential.place.account)
+
+
 def badge_works(world: World, credential: Credential) -> bool:
     """Whether the door opens."""
     assert isinstance(credential, BadgeCredential)
@@ -143,6 +164,18 @@ EVERY_KIND = {
         "directory.delete_application",
         *(certificate_is_held, certificate_is_held),
         ask={"certificate": plain()},
+    ),
+    "storage sas": Sample(
+        sas_target(ready="token"),
+        {
+            "credential": "storage_sas",
+            "azure_roles": [
+                {"role_name": "Storage Blob Delegator", "scope": ACCOUNT},
+                {"role_name": "Storage Blob Data Contributor", "scope": CONTAINER},
+            ],
+        },
+        "directory.delete_application",
+        *(sas_works, sas_works),
     ),
     "application secret": Sample(
         secret_target(ready="token"), {"application_object_id": EXISTING}, "applications.remove_secret"
@@ -211,6 +244,7 @@ def _sample_of(credential: Credential) -> Sample:
         AccessTokenCredential: "token",
         FederatedCredential: "federated",
         CertificateCredential: "certificate",
+        StorageSasCredential: "storage_sas",
     }
     found = (credential.type, handed_out[type(credential)] if credential.type == ServicePrincipalTarget.type else None)
     return next(each for each in EVERY_KIND.values() if _kind_of(each.target) == found)

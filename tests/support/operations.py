@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from shared.broker.configure.roles import delete_role, put_role
@@ -25,7 +23,6 @@ from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import Revoking, revoke, revoke_role
 from shared.broker.revoke_reaching import RevokingReaching, revoke_reaching
-from shared.core.delivery import Delivery
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
@@ -35,6 +32,7 @@ from shared.core.role import Role, Target
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
 from tests.support import holes
+from tests.support.deliveries import delivered
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
 from tests.support.full import IS_FULL
 from tests.support.kinds import read_role, write_role
@@ -67,24 +65,9 @@ class Verb:
     scene: str = "live"
 
 
-DELIVERY: ContextVar[Delivery | None] = ContextVar("delivery", default=None)
-"""Where the leases of the worlds are put that are made from now on."""
-
-
-@contextmanager
-def delivering_by(delivery: Delivery) -> Iterator[None]:
-    """In worlds that are made within, the role's leases are delivered so."""
-    before = DELIVERY.set(delivery)
-    try:
-        yield
-    finally:
-        DELIVERY.reset(before)
-
-
 def fresh(target: Target, lag: float = 0.0) -> World:
     """A role and nothing else. If it has holes, callers fill them, and narrow it."""
-    kept = role(target, ttl=LASTS, max_ttl=2 * LASTS, delivery=DELIVERY.get())
-    made = world(kept, lag=lag, kinds=kinds_for(target))
+    made = world(role(target, ttl=LASTS, max_ttl=2 * LASTS, **delivered()), lag=lag, kinds=kinds_for(target))
     made.ask = AskedFor({"group": "rg0"}, REACHED) if target.parameters else AskedFor(credential=ask_for(target))
     return made
 
@@ -269,9 +252,8 @@ async def reconciling(world: World) -> Reconciliation:
 
 def is_changed(target: Target) -> bool:
     """Whether the role is as ``changing_the_role`` leaves it, whatever its kind of credential is."""
-    if not isinstance(target, ServicePrincipalTarget):
-        return False
-    return replace(target, credential=OTHER_TARGET.credential) == OTHER_TARGET
+    is_of_kind = isinstance(target, ServicePrincipalTarget)
+    return is_of_kind and replace(target, credential=OTHER_TARGET.credential) == OTHER_TARGET
 
 
 async def changing_the_role(world: World) -> Role:

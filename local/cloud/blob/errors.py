@@ -64,6 +64,22 @@ def bad_authorization() -> Refusal:
     return refusal(400, "InvalidAuthenticationInfo", text)
 
 
+def signature_refused(detail: str) -> Refusal:
+    """A shared access signature that does not hold: made otherwise, for something else, or for another time."""
+    return refusal(403, "AuthenticationFailed", _UNSIGNED, {"AuthenticationErrorDetail": detail})
+
+
+def protocol_mismatch() -> Refusal:
+    """The signature is for HTTPS alone."""
+    text = "This request is not authorized to perform this operation using this protocol."
+    return refusal(403, "AuthorizationProtocolMismatch", text)
+
+
+def invalid_xml() -> Refusal:
+    """A body without the two instants of a user delegation key, or with instants that no key may have."""
+    return refusal(400, "InvalidXmlNodeValue", "The value for one of the XML nodes is not in the correct format.")
+
+
 def keys_forbidden() -> Refusal:
     """Every account is closed to keys."""
     return refusal(

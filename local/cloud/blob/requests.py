@@ -14,6 +14,7 @@ from local.cloud.rbac.condition_syntax import Attribute
 from local.cloud.rbac.scopes import Scope
 
 if TYPE_CHECKING:
+    from local.cloud.blob.shared_access import SharedAccess
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.resources import Container, Resource
 
@@ -68,9 +69,11 @@ class BlobRequest:
     world: LocalAzure
     call: HttpRequest
     caller: str
-    """The object id in the token."""
+    """The object id in the token, or of whoever got the key of a shared access signature."""
     target: Target
     account: Resource
+    shared: SharedAccess | None = None
+    """What a shared access signature leaves of the caller's rights; none if the caller calls itself."""
 
     @property
     def scope(self) -> Scope:
@@ -87,8 +90,16 @@ class BlobRequest:
         return found
 
     def require(self, verb: str) -> None:
-        """Raises 403 unless the caller may do this with containers themselves: ``read``."""
+        """Raises 403 unless the caller may do this with containers themselves: ``read``. No signature gives that."""
+        if self.shared is not None:
+            raise errors.mismatch()
         self._require(Circumstances(f"{_CONTAINERS}/{verb}", resource=self._resource(), known=KNOWN), data=False)
+
+    def require_in_account(self, action: str) -> None:
+        """Raises 403 unless the caller may do this with the account as a whole."""
+        if self.shared is not None:
+            raise errors.mismatch()
+        self._require(Circumstances(action, resource=self._resource(), known=KNOWN), data=False)
 
     def require_data(self, *verbs: str, listing: str | None = None) -> None:
         """Raises 403 unless the caller may do one of these with blobs: ``read``, ``add/action``.
@@ -97,8 +108,9 @@ class BlobRequest:
         """
         prefix = {_PREFIX: (listing,)} if listing is not None else {}
         suboperation = "Blob.List" if listing is not None else None
+        left = [verb for verb in verbs if self.shared is None or self.shared.gives(verb, is_listing=listing is not None)]
         self._require(
-            *(Circumstances(f"{_BLOBS}/{verb}", prefix, self._resource(), suboperation, KNOWN) for verb in verbs), data=True
+            *(Circumstances(f"{_BLOBS}/{verb}", prefix, self._resource(), suboperation, KNOWN) for verb in left), data=True
         )
 
     def _require(self, *alternatives: Circumstances, data: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import uuid
+from dataclasses import replace
 
-from local.cloud.blob import blobs, errors, lists
+from local.cloud.blob import blobs, delegation, errors, lists, shared_access
 from local.cloud.blob.authentication import authenticate
 from local.cloud.blob.instants import precise
 from local.cloud.blob.requests import DOMAIN, BlobRequest, Operation, Target, find_account, query
@@ -16,6 +17,7 @@ from local.cloud.local_azure import LocalAzure
 _SERVER = "Microsoft-HTTPAPI/2.0"
 _QUERY = {"comp", "restype", "prefix", "delimiter", "marker", "maxresults", "include", "timeout"}
 _OPERATIONS: dict[tuple[str, str, str, str], Operation] = {
+    ("POST", "account", "service", "userdelegationkey"): delegation.user_delegation_key,
     ("GET", "account", "", "list"): lists.containers,
     ("GET", "container", "container", "list"): lists.blobs,
     ("GET", "container", "container", ""): blobs.container_properties,
@@ -37,7 +39,7 @@ class Blobs:
     def __init__(self) -> None:
         # The world's own chance is for object ids: reads must not change which are drawn.
         self._chance = random.Random(0)
-        self.routes = tuple(Route(method, "{path:path}", _handle) for method in ("GET", "HEAD", "PUT", "DELETE"))
+        self.routes = tuple(Route(method, "{path:path}", _handle) for method in ("GET", "HEAD", "PUT", "DELETE", "POST"))
 
     def state(self, world: LocalAzure) -> Json:
         """The containers, with their blobs' names."""
@@ -72,9 +74,16 @@ def _handle(world: LocalAzure, call: HttpRequest) -> Reply:
     target = Target.of(call)
     named = "blob" if target.blob else "container" if target.container else "account"
     operation = _OPERATIONS.get((call.method, named, query(call, "restype"), query(call, "comp")))
-    unknown = call.query.keys() - _QUERY or {name for name in ("include",) if query(call, name)}
+    is_shared = "sig" in call.query and "authorization" not in call.headers
+    known = _QUERY | shared_access.PARAMETERS if is_shared else _QUERY
+    unknown = call.query.keys() - known or {name for name in ("include",) if query(call, name)}
     if operation is None or unknown:
         asked = f" with {', '.join(sorted(unknown))}" if unknown else ""
         raise errors.not_implemented(f"{call.method} of this {named}{asked}")
-    caller = authenticate(world, call, target.account)
-    return operation(BlobRequest(world, call, caller, target, find_account(world, target.account)))
+    if not is_shared:
+        caller = authenticate(world, call, target.account)
+        return operation(BlobRequest(world, call, caller, target, find_account(world, target.account)))
+    shared = shared_access.SharedAccess.verified(world, call, target.account, target.container, target.blob)
+    account = find_account(world, target.account)
+    reply = operation(BlobRequest(world, call, shared.principal, target, account, shared))
+    return replace(reply, principal=shared.principal)

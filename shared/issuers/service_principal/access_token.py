@@ -53,9 +53,9 @@ class AccessTokenCredential:
 class AccessToken(Usual):
     """Satisfies ``CredentialKind``. What is read of an ask is the scope."""
 
-    def asked(self, choice: CredentialChoice, asking: Asking) -> str:
+    def asked(self, target: ServicePrincipalTarget, asking: Asking) -> str:
         """Returns one of the role's scopes: the first, unless the ask names one."""
-        return _scope(choice, asking.fields)
+        return _scope(target.credential, asking.fields)
 
     def asked_again(self, choice: CredentialChoice, held: Held, fields: Mapping[str, Any]) -> str:
         """Returns the same, of the role as it is today."""

@@ -26,7 +26,7 @@ from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from shared.issuers.service_principal.target import ServicePrincipalFootprint
+    from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 
 LONGEST_PEM = 16 * 1024
 LEAST_BITS, MOST_BITS = 2048, 4096
@@ -82,7 +82,7 @@ class CertificateOfCallers(NotHeld):
 
     unseen: tuple[str, ...] = ("certificate",)
 
-    def asked(self, choice: CredentialChoice, asking: Asking) -> Certificate:  # noqa: ARG002 - the protocol's
+    def asked(self, target: ServicePrincipalTarget, asking: Asking) -> Certificate:  # noqa: ARG002 - the protocol's
         """Raises ``Malformed`` (``certificate_invalid``) if the certificate is not good for as long as the lease."""
         refuse_fields(asking.fields, but=_FIELD)
         if _FIELD not in asking.fields:

@@ -12,7 +12,7 @@ from shared.core.federated_identity import FederatedIdentity
 from shared.core.parsing import Reader, text_item
 from shared.kinds.lenient import listed, mapping, text
 
-type CredentialName = Literal["secret", "token", "federated", "certificate"]
+type CredentialName = Literal["secret", "token", "federated", "certificate", "storage_sas"]
 NAMES: tuple[CredentialName, ...] = get_args(CredentialName.__value__)
 MAX_TOKEN_SCOPES = 8
 MAX_FEDERATED_IDENTITIES = 16

@@ -16,13 +16,13 @@ from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 
 if TYPE_CHECKING:
-    from shared.issuers.service_principal.target import ServicePrincipalFootprint
+    from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 
 
 class ClientSecret(Usual):
     """Satisfies ``CredentialKind``."""
 
-    def asked(self, choice: CredentialChoice, asking: Asking) -> None:  # noqa: ARG002 - the protocol's
+    def asked(self, target: ServicePrincipalTarget, asking: Asking) -> None:  # noqa: ARG002 - the protocol's
         """Raises ``Malformed`` if there is any field."""
         refuse_fields(asking.fields)
 

@@ -15,7 +15,7 @@ from shared.issuers.service_principal.means import Means
 from shared.kinds.kind import Asking, Minted, Order
 
 if TYPE_CHECKING:
-    from shared.issuers.service_principal.target import ServicePrincipalFootprint
+    from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 
 
 class CredentialKind(Protocol):
@@ -28,8 +28,8 @@ class CredentialKind(Protocol):
         """Returns whether ``asked`` has to know what the directory says of the caller."""
         ...
 
-    def asked(self, choice: CredentialChoice, asking: Asking) -> Any:
-        """Reads the fields of an ask. Raises ``Malformed``, ``Conflict``."""
+    def asked(self, target: ServicePrincipalTarget, asking: Asking) -> Any:
+        """Reads the fields of an ask, given the target as it is filled and narrowed. Raises ``Malformed``, ``Conflict``."""
         ...
 
     def asked_again(self, choice: CredentialChoice, held: Held, fields: Mapping[str, Any]) -> Any:

@@ -9,10 +9,12 @@ from shared.issuers.service_principal.certificate import CertificateOfCallers
 from shared.issuers.service_principal.client_secret import ClientSecret
 from shared.issuers.service_principal.credential_kind import CredentialKind
 from shared.issuers.service_principal.federated import Federated
+from shared.issuers.service_principal.storage_sas import StorageSas
 
 CREDENTIALS: Mapping[str, CredentialKind] = {
     "secret": ClientSecret(),
     "token": AccessToken(),
     "federated": Federated(),
     "certificate": CertificateOfCallers(),
+    "storage_sas": StorageSas(),
 }

@@ -24,7 +24,7 @@ from shared.issuers.service_principal.means import Means, common_fields, known
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 
 if TYPE_CHECKING:
-    from shared.issuers.service_principal.target import ServicePrincipalFootprint
+    from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 
 NAME = "lh-caller"
 RETRY_ON = ("AADSTS70021", "AADSTS700211", "AADSTS700213")
@@ -65,14 +65,14 @@ class Federated(NotHeld):
         """Returns whether the caller is to use the credential itself."""
         return _FIELD not in fields
 
-    def asked(self, choice: CredentialChoice, asking: Asking) -> FederatedIdentity:
+    def asked(self, target: ServicePrincipalTarget, asking: Asking) -> FederatedIdentity:
         """Returns one of the role's, to the letter; without one, the caller's own.
 
         Raises ``Conflict`` (``federation_unsupported``) if the caller is no user-assigned managed identity of this tenant.
         """
         refuse_fields(asking.fields, but=_FIELD)
         if _FIELD in asking.fields:
-            return _named(choice, asking.fields[_FIELD])
+            return _named(target.credential, asking.fields[_FIELD])
         if not asking.asker.is_user_assigned:
             raise Conflict(
                 "Only a user-assigned managed identity of the broker's own tenant can use such a credential itself. Others name"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.core.azure_role import MAX_AZURE_ROLES
+from shared.core.blob_rights import LETTERS
 from shared.core.graph_app_roles import FIELD as GRAPH_APP_ROLES
 from shared.core.graph_app_roles import MAX_GRAPH_APP_ROLES
 from shared.core.graph_app_roles import NAME as GRAPH_APP_ROLE
@@ -113,6 +114,25 @@ _CERTIFICATE = {
     },
     "required": [*_OF_ALL, "key_id", "thumbprint", "x5t"],
 }
+_STORAGE_SAS = {
+    "description": "A user delegation SAS for a container of blobs: an address that needs no sign-in. Ask again for a fresh"
+    " one: a request under the same key changes nothing in Azure.",
+    "properties": {
+        **identity_fields("storage_sas"),
+        "account_url": _TEXT | {"format": "uri", "description": "The address of the account's blobs."},
+        "container": _TEXT | {"description": "What it is for."},
+        "permissions": _TEXT
+        | {
+            "pattern": f"^[{''.join(LETTERS)}]+$",
+            "description": "Letters, as Azure has them. What the principal's roles do not allow at the time of use, they do not"
+            " give.",
+        },
+        "sas_token": _TEXT | {"description": "What Azure's clients take as a credential."},
+        "url": _TEXT | {"format": "uri", "description": "The container's address, with the token."},
+        "sas_expires_at": _TEXT | {"format": "date-time", "description": "The signature's own end: seven days at most."},
+    },
+    "required": [*_OF_ALL, "account_url", "container", "permissions", "sas_token", "url", "sas_expires_at"],
+}
 FRAGMENT = Fragment(
     type="service_principal",
     name="ServicePrincipalRole",
@@ -145,7 +165,7 @@ FRAGMENT = Fragment(
             "enum": [*NAMES],
             "default": "secret",
             "description": "What is handed out: a client secret; an access token; nothing, for a workload whose tokens are"
-            " taken; nothing, for a certificate that the ask brings.",
+            " taken; nothing, for a certificate that the ask brings; a signed address of a container of blobs.",
         },
         "token_scopes": list_of(
             _TEXT | {"pattern": f"^{TOKEN_SCOPE}$"},
@@ -179,5 +199,5 @@ FRAGMENT = Fragment(
     credential=CLIENT_SECRET,
     found=("application", "recycled", "assignment"),
     schemas=SCHEMAS | {"ReadyProbe": _PROBE},
-    other_credentials=(_TOKEN, _FEDERATED, _CERTIFICATE),
+    other_credentials=(_TOKEN, _FEDERATED, _CERTIFICATE, _STORAGE_SAS),
 )

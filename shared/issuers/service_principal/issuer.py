@@ -33,6 +33,7 @@ from shared.issuers.service_principal.graph_app_roles import looks_of as app_rol
 from shared.issuers.service_principal.means import Federation, Means, known, made_at
 from shared.issuers.service_principal.pooling import PoolWatch, plan_claimed, plan_pooled, require_poolable
 from shared.issuers.service_principal.resolve import Resolving
+from shared.issuers.service_principal.sas_place import require_signable
 from shared.issuers.service_principal.suitable import can_be_trusted, require_suitable
 from shared.issuers.service_principal.survey import ServicePrincipalSurvey
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget, footprint_of
@@ -76,13 +77,14 @@ class ServicePrincipalIssuer:
         """Looks up every role definition, scope, group and permission of Graph, all at once. With it, whether the broker's
         identity is suitable.
 
-        Refuses probes elsewhere than at the cloud's hosts, and permissions that no role may have.
+        Refuses probes elsewhere than at the cloud's hosts, permissions that no role may have, and what no SAS is signed for.
         """
         require_poolable(target)
         self.graph_permissions.require_allowed(target)
         wanted = placed(target, self.hosts)
         resolving = Resolving(self.directory, self.authorization, self.graph_permissions, self.protected, wanted)
         resolved, _ = await both(resolving.run(), require_suitable(self.directory, self.federation, target))
+        require_signable(resolved)
         return observable(resolved, self.hosts)
 
     def plan(self, order: Order) -> ServicePrincipalFootprint:

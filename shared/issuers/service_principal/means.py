@@ -15,6 +15,7 @@ from shared.issuers.service_principal.broker_trust import BrokerTrust
 from shared.issuers.service_principal.resources import TokenResources
 from shared.kinds.calls import Directory
 from shared.kinds.client_secret import Probe
+from shared.kinds.delegation import DelegationKeys
 from shared.kinds.kind import Order
 from shared.kinds.sign_in import LeaseSignIn, TokenExchange
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
@@ -69,6 +70,7 @@ class Federation:
     exchange: TokenExchange
     client_id: ObjectId
     resources: TokenResources
+    delegation: DelegationKeys
 
 
 @dataclass(frozen=True, slots=True)

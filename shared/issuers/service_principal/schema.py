@@ -26,6 +26,7 @@ from shared.core.typed import named
 from shared.issuers.service_principal import choice, graph_app_roles
 from shared.issuers.service_principal.credentials import CREDENTIALS
 from shared.issuers.service_principal.held import Held
+from shared.issuers.service_principal.sas_place import needs_within, unsignable
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.kinds.assigning import Assigning, is_narrowable, require_narrowable, scopes_of, was_narrowable, write_holes
 from shared.kinds.azure_roles import (
@@ -177,6 +178,7 @@ class ServicePrincipalSchema(Assigning):
         if target.ready == "access" and all(role.powers is not None for role in target.azure_roles):
             # A definition may have changed since, or a probe that covers it cannot be read.
             yield from unseen(target)
+        yield from unsignable(target)
 
     def granted(self, target: ServicePrincipalTarget) -> Mapping[str, Any]:
         """Definitions as they were resolved, scopes, conditions, groups, audience, permissions of Graph; in no order. The kind
@@ -215,7 +217,7 @@ class ServicePrincipalSchema(Assigning):
     def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
         """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
         roles = (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
-        cautions = (*roles, *choice.warnings(target.credential), *_pool_warnings(target))
+        cautions = (*roles, *choice.warnings(target.credential), *_pool_warnings(target), *needs_within(target))
         if not target.parameters:
             return cautions
         fields = {"azure_groups": target.azure_groups, GRAPH_APP_ROLES: target.graph_app_roles}
@@ -302,7 +304,7 @@ class ServicePrincipalSchema(Assigning):
 
     def asked(self, target: ServicePrincipalTarget, asking: Asking) -> Any:
         """Asks the kind of credential."""
-        return CREDENTIALS[target.credential.name].asked(target.credential, asking)
+        return CREDENTIALS[target.credential.name].asked(target, asking)
 
     def asked_again(
         self, target: ServicePrincipalTarget, footprint: ServicePrincipalFootprint, fields: Mapping[str, Any]

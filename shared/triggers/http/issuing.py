@@ -191,6 +191,13 @@ CREDENTIAL = (
         _as_it_stands,
         "For a role whose `credential` is `certificate`: in PEM, without the private key. Self-signed will do.",
     ),
+    Entry(
+        "container",
+        TEXT.schema,
+        _as_it_stands,
+        "For a role whose `credential` is `storage_sas`: for which container of blobs. Left out: the only one that the role is"
+        " for.",
+    ),
 )
 """The fields that are about the credential. Which of them a role takes depends on its kind of credential."""
 ASK = Body(

@@ -201,11 +201,11 @@ CAUTION = Record[Caution](
         "code",
         TEXT,
         lambda it: it.code,
-        "Stable. Of roles `assigns_identities`, `not_an_owner`, `reads_protected`, `may_reach_protected`, `not_confined`; of"
-        " bounds `unplaced`; of auth roles `no_policies`, `matches_writer`; of policies `writes_grants`, `no_such_role`,"
-        " `no_such_parameter`, `void_parameters`, `denies_itself`, `denies_writer`; of what a version before has stored"
-        " `outdated`; of leases that are found by scope `groups_not_seen`, `management_groups_not_known`; in a dry run"
-        " `grant_condition_not_evaluated`, `flexible_scale_set`.",
+        "Stable. Of roles `assigns_identities`, `not_an_owner`, `reads_protected`, `may_reach_protected`, `not_confined`,"
+        " `needs_within`; of bounds `unplaced`; of auth roles `no_policies`, `matches_writer`; of policies `writes_grants`,"
+        " `no_such_role`, `no_such_parameter`, `void_parameters`, `denies_itself`, `denies_writer`; of what a version before"
+        " has stored `outdated`; of leases that are found by scope `groups_not_seen`, `management_groups_not_known`; in a dry"
+        " run `grant_condition_not_evaluated`, `flexible_scale_set`.",
     ),
     Field("message", TEXT, lambda it: it.message),
 )

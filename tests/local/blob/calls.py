@@ -64,10 +64,17 @@ class Storage:
         return self.send(method, path, sent, query, body)
 
     def send(
-        self, method: str, path: str, headers: dict[str, str], query: dict[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        query: dict[str, str] | None = None,
+        body: bytes = b"",
+        origin: str = "",
     ) -> Reply:
         """Sends exactly this."""
-        call = HttpRequest(method, path, query or {}, {"host": HOST, **headers}, body, f"https://{headers.get('host', HOST)}")
+        address = origin or f"https://{headers.get('host', HOST)}"
+        call = HttpRequest(method, path, query or {}, {"host": HOST, **headers}, body, address)
         return handle(self.azure.world, self.blobs, call)[1]
 
     def read(self, path: str, by: str) -> tuple[int, str]:
