@@ -5,7 +5,7 @@
 
 targetScope = 'resourceGroup'
 
-import { ResourceGroupReference, Tags } from 'modules/types.bicep'
+import { DeliveryVault, ResourceGroupReference, Tags } from 'modules/types.bicep'
 
 @description('Begins the name of every resource.')
 @minLength(3)
@@ -136,6 +136,9 @@ param vaultSuffix string = ''
 @description('Origin of Microsoft Graph in a cloud that is not listed below.')
 param graphEndpoint string = ''
 
+@description('A vault for deliveries, and the right to deliver to it. None: this file makes no vault. docs/delivery.md explains it.')
+param deliveryVault DeliveryVault?
+
 @description('Put on every resource.')
 param tags Tags = {}
 
@@ -247,6 +250,15 @@ module app 'modules/app.bicep' = {
   }
 }
 
+module delivery 'modules/delivery.bicep' = if (deliveryVault != null) {
+  params: {
+    settings: deliveryVault!
+    location: location
+    tags: tags
+    principalId: identity.properties.principalId
+  }
+}
+
 module grants 'modules/grants.bicep' = {
   params: {
     principalId: identity.properties.principalId
@@ -278,3 +290,6 @@ output brokerClientId string = identity.properties.clientId
 
 @description('For scopes that this file does not reach, such as management groups: docs/deploy.md.')
 output assignmentCondition string = grants.outputs.condition
+
+@description('Address of the vault for deliveries, as roles name it. Empty: there is none.')
+output deliveryVaultUri string = delivery.?outputs.uri ?? ''

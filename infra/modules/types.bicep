@@ -37,3 +37,20 @@ type StorageEndpoints = {
   @description('Of tables.')
   table: string
 }
+
+@export()
+@description('A vault for deliveries, in the broker\'s resource group.')
+type DeliveryVault = {
+  @description('Name of the vault, unique in all of Azure.')
+  @minLength(3)
+  @maxLength(24)
+  name: string
+  @description('Whether nobody may purge a deleted secret before the retention is over. It can never be turned off again. Off unless it is said.')
+  purgeProtection: bool?
+  @description('Days for which Azure keeps a deleted secret that is not purged. It cannot be changed later. 7 unless it is said.')
+  @minValue(7)
+  @maxValue(90)
+  retentionDays: int?
+  @description('Whether the vault is reached over the internet. Disabled: through private endpoints alone, and you make one for the broker. Enabled unless it is said.')
+  publicNetworkAccess: ('Enabled' | 'Disabled')?
+}

@@ -41,4 +41,10 @@ param publicUrl = 'https://example.net/leasehold'
 param storageSuffix = 'core.usgovcloudapi.net'
 param vaultSuffix = 'vault.usgovcloudapi.net'
 param graphEndpoint = 'https://dod-graph.microsoft.us'
+param deliveryVault = {
+  name: 'lease-test-vault'
+  purgeProtection: true
+  retentionDays: 30
+  publicNetworkAccess: 'Disabled'
+}
 param tags = { owner: 'security' }

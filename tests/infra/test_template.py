@@ -376,8 +376,9 @@ def test_the_only_connection_string_names_no_key_that_works(app: Snapshot) -> No
 
 
 def test_no_output_holds_a_secret(plain: Snapshot) -> None:
-    """Names, ids and the condition."""
+    """Names, ids, addresses and the condition."""
     expected = {"functionAppName", "url", "storageAccountName", "brokerPrincipalId", "brokerClientId", "assignmentCondition"}
+    expected |= {"deliveryVaultUri"}
 
     assert expected == set(plain.outputs)
     assert "Key=" not in json.dumps(plain.outputs)

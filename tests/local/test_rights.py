@@ -98,7 +98,7 @@ def test_the_broker_has_these_azure_roles_and_no_other() -> None:
         (ACCOUNT, "Storage Queue Data Contributor", False),
         (ACCOUNT, "Storage Table Data Contributor", False),
         (INSIGHTS, "Monitoring Metrics Publisher", False),
-        (VAULT, "Leasehold Courier", False),
+        (VAULT, "Leasehold Courier (app)", False),
     }
 
 

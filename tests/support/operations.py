@@ -252,8 +252,8 @@ async def reconciling(world: World) -> Reconciliation:
 
 def is_changed(target: Target) -> bool:
     """Whether the role is as ``changing_the_role`` leaves it, whatever its kind of credential is."""
-    is_of_kind = isinstance(target, ServicePrincipalTarget)
-    return is_of_kind and replace(target, credential=OTHER_TARGET.credential) == OTHER_TARGET
+    other = OTHER_TARGET.credential
+    return isinstance(target, ServicePrincipalTarget) and replace(target, credential=other) == OTHER_TARGET
 
 
 async def changing_the_role(world: World) -> Role:

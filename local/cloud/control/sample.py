@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 BROKER = "leasehold"
 VAULT = "app"
-"""The vault for deliveries."""
-COURIER = "Leasehold Courier"
-"""The custom role with which the broker delivers: it sees no secret's value, but in the answer to what it sets itself."""
-_SECRETS = "Microsoft.KeyVault/vaults/secrets"
-_COURIER_MAY = ("setSecret/action", "delete", "purge/action", "update/action", "readMetadata/action")
+"""The vault for deliveries. Its name is that of the snapshot."""
 WEBHOOK_ROLE = "AzureEventGridSecureWebhookSubscriber"
 """The app role of the broker's API without which Event Grid does not deliver to it."""
 
@@ -64,11 +60,15 @@ def _broker_api(world: LocalAzure) -> tuple[Application, ServicePrincipal]:
 
 
 def _deliveries(world: LocalAzure, broker: str) -> None:
-    """A vault, and the broker's right to put secrets there and to take them away."""
+    """A vault, and the broker's right to put secrets there and to take them away: what the template's custom role allows.
+
+    The role sees no secret's value, but in the answer to what it sets itself.
+    """
     vault = vaults.placed(world, VAULT, "app")
     group = vault.id.rpartition("/providers/")[0]
-    actions = [f"{_SECRETS}/{verb}" for verb in _COURIER_MAY]
-    made = provision.custom_role(world, COURIER, "Deliver secrets into a vault without reading any.", group, actions)
+    courier = snapshots.read("delivery").only("Microsoft.Authorization/roleDefinitions").properties
+    (allowed,) = courier["permissions"]
+    made = provision.custom_role(world, courier["roleName"], courier["description"], group, allowed["dataActions"])
     provision.role_assignment(world, broker, made.name, vault.id)
 
 

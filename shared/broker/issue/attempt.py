@@ -60,7 +60,10 @@ class Attempt:
         if self.preference is not None and self.preference.is_async:
             return await self._leave_to_queue(self.preference)
         try:
-            credential = await self._minted()
+            with limit_deadline(self.ports.within(self.ports.timing.throttled)):
+                if self.delivering is not None:
+                    await self.delivering.require_name(self.lock.lease, deadline=self.minting.order.deadline)
+                credential = await self.minting.run()
         except Upstream as failure:
             return await self._out_of_time(failure)
         proven = await self._prove(credential)
@@ -74,12 +77,6 @@ class Attempt:
         except Upstream as failure:
             return await self._out_of_time(failure)
         return await self._activated(credential, proven, begins)
-
-    async def _minted(self) -> Credential:
-        with limit_deadline(self.ports.within(self.ports.timing.throttled)):
-            if self.delivering is not None:
-                await self.delivering.require_name(self.lock.lease, deadline=self.minting.order.deadline)
-            return await self.minting.run()
 
     async def _delivered(self, credential: Credential) -> datetime | None:
         """Puts the credential into its vault, if it is delivered. Returns when the lease's time begins; ``None`` for now."""
