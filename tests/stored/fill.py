@@ -47,6 +47,7 @@ from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.role_grant.footprint import RoleGrantFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import Granted
+from tests.fakes.vaults import VAULT
 from tests.fakes.world import (
     ADMINISTRATOR,
     ALICE,
@@ -64,6 +65,7 @@ from tests.fakes.world import (
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.stored.left_in_azure import left_in
 from tests.support import holes, pooling
+from tests.support.deliveries import SHARED
 from tests.support.every_kind import EVERY_KIND
 from tests.support.kinds import read_role
 from tests.support.operations import issue_elsewhere
@@ -73,6 +75,8 @@ WIDE = (f"/subscriptions/{SUBSCRIPTION}", "/providers/Microsoft.Management/manag
 """A subscription and a management group."""
 NARROWED = f"{holes.FILLED}/blobServices/default/containers/box"
 WITHOUT_SECRETS, SIGNED = {"tokens": "token", "workloads": "federated", "certified": "certificate"}, "storage sas"
+DELIVERED: dict[str, dict[str, Any]] = {"delivered": {}, "by-name": {"name": SHARED, "format": "env"}}
+_IN_A_VAULT = {"type": "key_vault", "vaults": [VAULT]}
 _BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
 
 
@@ -100,6 +104,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "jit": {**_on(4, 6), "type": "role_grant", "on_existing": "ignore"},
     **{what: _of_kind(kind) for what, kind in WITHOUT_SECRETS.items()},
     "signed": {"type": "service_principal", **EVERY_KIND[SIGNED].document, **_BOTH},
+    **{what: _on(6, delivery=_IN_A_VAULT | name) for what, name in DELIVERED.items()},
     "ready": _on(6, ready="token", pool={"size": 1, "max_age": "1h"}),
     "directory": _on(6, graph_app_roles=["User.Read.All", "Group.Read.All"], ready="token"),
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
@@ -258,6 +263,10 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
     for what, kind in {**WITHOUT_SECRETS, "signed": SIGNED}.items():
         await filling.issue(what, what, ask=AskedFor(credential=EVERY_KIND[kind].ask))
+    for what in DELIVERED:
+        await filling.issue(what, what)
+    filling.world.vaults.refusing[VAULT] = "ForbiddenByFirewall"
+    await renew(filling.world.ports, request(), filling.leases["by-name"], 1800)
     await filling.issue("reads_users", "directory")
     await filling.issue_under("repeated_token", "tokens", "run-5", times=2)
     await filling.issue("narrowed", "recalled", ask=holes.asking(f"{SCOPES[3]}/{holes.STORAGE}/logs1"))

@@ -188,7 +188,7 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         generations=TableGenerations(service),
         leased=TableLeasedPrincipals(service),
         caller_records=TableCallerRecords(service, clock),
-        kinds=made.issuers.kinds(),
+        kinds=made.ports.kinds,
     )
     return made
 

@@ -12,15 +12,16 @@ from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds import role_document, stored_role, target_digest
 from shared.kinds.client_secret import ClientSecretCredential
 from shared.kinds.kind import Kind
+from shared.kinds.part import LazyPart
 from shared.kinds.registry import Kinds
-from shared.wiring.kinds import KINDS
+from shared.wiring.kinds import KINDS, PARTS
 
 
 def _none() -> Never:
     raise TypeError("these kinds mint nothing")
 
 
-SCHEMAS = Kinds(*(Kind(schema, _none) for schema, _ in KINDS))
+SCHEMAS = Kinds(*(Kind(schema, _none) for schema, _ in KINDS), parts=[LazyPart(each, _none) for each in PARTS])
 
 read_role = partial(role_document.read_role, SCHEMAS)
 write_role = partial(role_document.write_role, SCHEMAS)
