@@ -88,6 +88,10 @@ class Lease(LeaseView):
     """What was seen of the credential that was handed out last. ``None`` if nobody has tried it."""
     undone: frozenset[int] = frozenset()
     """The places of the parts that are undone already. Empty once the lease has ended."""
+    told: bool = False
+    """Whether an event has told that it was issued (``shared.core.outgoing``)."""
+    role_revoked: bool = False
+    """Whether it ends because its role was revoked, and not the lease alone."""
     form: int = field(default=FORM, compare=False)
     """The form of its rows when they were read. The next write changes rows of an older form into today's."""
     prepare_by: datetime | None = None
@@ -302,7 +306,21 @@ class Lease(LeaseView):
         """ACTIVE, with a later end: at most ``max_expires_at``, and never earlier than before."""
         self._step(Event.RENEW)
         expires = max(self.expires_at, min(until, self.max_expires_at))
-        return replace(self, expires_at=expires, due_at=expires)
+        return replace(self, expires_at=expires, due_at=self.due_at if expires == self.expires_at else expires)
+
+    @property
+    def is_due_early(self) -> bool:
+        """Whether it is active and due before its end, because an event is to tell that its end is near."""
+        return self.state is State.ACTIVE and self.due_at < self.expires_at
+
+    def is_to_be_told(self, now: datetime) -> bool:
+        """Whether it is due only because an event is to tell that its end is near."""
+        return self.is_due_early and self.due_at <= now < self.expires_at
+
+    def end_told(self) -> Lease:
+        """ACTIVE, after an event has told that its end is near. It is due at its end."""
+        self._step(Event.TELL)
+        return replace(self, due_at=self.expires_at)
 
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
         """-> ENDING, locked until ``until``. The first cause stays. A stuck lease stays STUCK until it has ended.

@@ -88,6 +88,8 @@ class Event(StrEnum):
     """A worker makes the credential of a prepared lease while its holder waits."""
     ACTIVATE = "activate"
     RENEW = "renew"
+    TELL = "tell"
+    """An event has told that the lease's end is near."""
     ROTATE = "rotate"
     PROVE = "prove"
     """A worker tries out a fresh credential, while the former one still works."""
@@ -111,7 +113,8 @@ class Due(StrEnum):
     MAX_AGE = "its max age"
     COLLECT_BY = "the instant by which it must be collected"
     COLLECTED = "the instant by which it must be collected, or the one by which the worker has given up, if that is later"
-    EXPIRY = "its end"
+    EXPIRY = "its end, or the instant at which an event tells that the end is near"
+    END = "its end"
     UNDOING = "the end of the lease lock, or now if no worker takes the lease"
     ATTEMPT = "the next attempt"
     RETENTION = "the end of the retention"
@@ -153,6 +156,7 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
     Event.COLLECT: (Due.COLLECTED, _staying(State.PREPARED)),
     Event.ACTIVATE: (Due.EXPIRY, dict.fromkeys((State.PLANNED, State.PREPARED), State.ACTIVE)),
     Event.RENEW: (Due.EXPIRY, _staying(State.ACTIVE)),
+    Event.TELL: (Due.END, _staying(State.ACTIVE)),
     Event.ROTATE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.PROVE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.END_ROTATION: (Due.AS_BEFORE, _staying(State.ACTIVE)),

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
+from shared.broker.telling.telling import telling
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.limits import Limits
+from shared.core.ports.outbox import Publisher
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
 from shared.kinds.registry import Kinds
@@ -71,6 +73,11 @@ class Composition:
         return kinds(self.azure, self.storage)
 
     @cached_property
+    def publisher(self) -> Publisher | None:
+        """Publishes events; ``None`` if the operator names no topic. Raises ``Misconfigured``."""
+        return lazy(lambda: self.azure.publisher) if self.settings.events.topic else None
+
+    @cached_property
     def ports(self) -> Ports:
         """The ports. Raises ``Misconfigured``."""
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
@@ -79,6 +86,7 @@ class Composition:
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
+        from shared.cloud.storage.outbox_table import TableOutbox
         from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
@@ -86,11 +94,14 @@ class Composition:
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
         leases, protection, limits = settings.leases, settings.protection, settings.limits
+        stored, publisher = TableLeases(tables, self.ids, self.kinds), self.publisher
         roles, access = TableRoles(tables, self.ids, self.kinds), TableAccess(tables)
         return Ports(
             clock=self.clock,
             ids=self.ids,
-            leases=TableLeases(tables, self.ids, self.kinds),
+            leases=telling(stored, self.kinds, self.clock, self.ids) if publisher is not None else stored,
+            outbox=TableOutbox(tables),
+            publisher=publisher,
             roles=roles,
             auth_roles=TableAuthRoles(tables, self.ids),
             policies=TablePolicies(tables, self.ids),

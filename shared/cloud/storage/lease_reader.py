@@ -129,6 +129,8 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         readiness=_readiness(stored) if (stored := own.get("readiness")) is not None else None,
         tokens_until=_instant(own, "tokens_until"),
         asked=own.get("asked", {}),
+        told=own.get("told", False),
+        role_revoked=own.get("role_revoked", False),
         undone=frozenset(own.get("undone_parts", ())),
         form=form_of(row),
         by_scope=read_by_scope(row),
