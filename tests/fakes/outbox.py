@@ -65,10 +65,13 @@ class FakeTopic:
         self.down: Upstream | None = None
         self.bad: set[str] = set()
         """The ids of events that it finds bad: a batch with one of them is refused as a whole."""
+        self.seconds = 0.0
+        """What an answer takes."""
         self._calls = calls
 
     async def publish(self, events: Sequence[str], *, deadline: float) -> None:  # noqa: ARG002 - nothing is tried again
         """See the port."""
+        await self._calls.clock.sleep(self.seconds)
         await self._calls.through("topic.publish", lambda: self._publish(events), len(events))
 
     def ids(self) -> list[str]:

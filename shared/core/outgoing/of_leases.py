@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +14,8 @@ from shared.core.ports.system import Ids
 
 MOST_REMAINS = 20
 """Names of what may remain of a stuck lease that its event tells. The lease itself has all of them."""
+_CODE = re.compile("[a-z0-9_]+")
+"""What a lease's last error begins with. What follows may be Azure's words."""
 _OF_PROMISED = (Cause.REVOKED, Cause.VANISHED, Cause.EXPIRED)
 ROLE_REVOKED = "role_revoked"
 """The cause that an event tells of a lease whose role was revoked. The lease itself says ``revoked``."""
@@ -54,8 +57,8 @@ def _told_of(former: Lease, lease: Lease, remains: Sequence[str]) -> tuple[Event
     if lease.state is State.ACTIVE:
         found = _while_active(former, lease) if former.state is State.ACTIVE else _issued(lease)
     elif lease.state is not former.state and lease.state is State.STUCK:
-        code = lease.last_error.partition(":")[0]
-        found = EventType.STUCK, {"last_error": code, "may_remain": list(remains[:MOST_REMAINS])}
+        code = _CODE.match(lease.last_error)
+        found = EventType.STUCK, {"last_error": code[0] if code else "", "may_remain": list(remains[:MOST_REMAINS])}
     elif lease.state is not former.state and lease.state is State.ENDED and _is_known(lease):
         found = EventType.ENDED, {"cause": _cause(lease), "residual_until": _written(lease.residual_until)}
     return found if lease.holder is not None else None
