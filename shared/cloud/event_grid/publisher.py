@@ -71,6 +71,9 @@ class EventGridPublisher:
 
 def _translated(error: AzureError) -> Upstream:
     """Returns the failure as the broker's. Status and code decide, never the text."""
+    if isinstance(error.__cause__, HttpResponseError):
+        # Of a 404 the library makes an error of its own, without the answer.
+        return _translated(error.__cause__)
     if isinstance(error, HttpResponseError):
         answer, status = error.response, error.status_code
         if answer is None or status is None or status < _BAD_REQUEST:
