@@ -19,6 +19,7 @@ from shared.core.access.auth_role import AuthRole
 from shared.core.access.bounds import Bounds
 from shared.core.errors import Conflict, LostRace, Refused, Unavailable
 from shared.core.lease import Lease, State
+from shared.core.access.path_names import PolicyName
 from shared.core.message import Batch
 from shared.core.outgoing.schema import event_schema
 from shared.core.pool import Filling
@@ -266,7 +267,7 @@ async def test_other_documents_are_not_told(scene: World) -> None:
     """Who may do what is nobody's affair outside."""
     made = AuthRole(name="readers", bounds=Bounds(service_principal_ids=frozenset({ALICE.object_id})), policies=())
     await scene.access.auth_roles.put(made, expected=ANY)
-    await delete_auth_role(scene.ports, request(ADMINISTRATOR), "readers")
+    await delete_auth_role(scene.ports, request(ADMINISTRATOR), PolicyName("readers"))
     assert [] == told(scene)
 
 

@@ -63,6 +63,7 @@ from tests.fakes.world import (
 )
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.stored.left_in_azure import left_in
+from tests.stored.told import told
 from tests.support import holes, pooling
 from tests.support.every_kind import EVERY_KIND
 from tests.support.kinds import read_role
@@ -264,6 +265,8 @@ async def _fill(filling: Filling) -> None:
     await _what_stands_ready(filling)
     await _what_is_granted(filling)
     await _what_is_counted(filling)
+    async with told(filling.world):
+        await filling.issue("told", "web")
     await filling.issue_under("keyed", "web", "run-1")
     await filling.issue_under("repeated", "web", "run-2", times=2)
     await filling.issue_under("repeated_secret", "legacy", "run-3", times=2)
@@ -330,8 +333,7 @@ async def _what_is_over(filling: Filling) -> None:
         clock.jump(1400)
         await sweep(ports, "s")
     vanished = await filling.issue("vanished", "web", ttl=14000)
-    assert isinstance(vanished.footprint, ServicePrincipalFootprint)
-    assert vanished.footprint.application_id is not None
+    assert isinstance(vanished.footprint, ServicePrincipalFootprint) and vanished.footprint.application_id is not None  # noqa: PT018
     cloud.delete_application(vanished.footprint.application_id)
     clock.jump(3 * 3600)
     await reconcile(ports, "r")
@@ -343,8 +345,7 @@ async def _what_is_over(filling: Filling) -> None:
 
 async def _in_parts(filling: Filling) -> None:
     """Leases of two parts; of one lease the second part is undone. No delivery exists yet: the second is another kind's."""
-    ports, cloud = filling.world.ports, filling.world.cloud
-    now = ports.now()
+    cloud, now = filling.world.cloud, filling.world.ports.now()
     secrets: dict[str, ObjectId] = {}
     for what in ("in_parts", "half_undone"):
         lease = await filling.issue(what, "web")
@@ -359,8 +360,7 @@ async def _what_workers_left(filling: Filling) -> None:
     """Leases that were in the hands of workers that have died: being made, ended, given a fresh secret. And policies that are
     stored, of which the audit trail has no event yet.
     """
-    ports = filling.world.ports
-    now = ports.now()
+    ports, now = filling.world.ports, filling.world.ports.now()
     for name, document in UNTOLD.items():
         written = read_policy(name, document)
         event = change_event(ports, request(ADMINISTRATOR), "put_policy", f"policies/{name}", None, write_policy(written))
@@ -386,8 +386,8 @@ async def fill(name: str) -> None:
             _write(folder / f"{table}.json", rows)
     _write(folder / "azure.json", left_in(filling.world.cloud))
     _write(folder / "queue.json", filling.world.revocations.texts)
-    taken_at = filling.world.ports.now().isoformat()
-    about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}
+    about: dict[str, Any] = {"taken_at": filling.world.ports.now().isoformat(), "leases": filling.leases}
+    about |= {"keys": filling.keys, "documents": DOCUMENTS}
     about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES | UNTOLD}
     _write(folder / "about.json", about)
 

@@ -194,6 +194,7 @@ def _publishing(row: Row | None) -> Publishing:
 
 def _readable_publishing(row: Row) -> Publishing:
     with PUBLISHED.reading(row):
+        instant(row["At"])
         return typed(Publishing(named(str, row["LastError"]), whole(row["Dropped"])))
 
 
