@@ -43,11 +43,11 @@ class _Topic:
 async def measure(scale: Scale) -> list[Figure]:
     """Ends leases on a storage account in this process, each told by an event, and sweeps."""
     async with bench_stack(spare_accounts=2) as on:
-        off, told = (_parts(on, f"spare{number}") for number in range(2))
-        async with off.storage.tables, told.storage.tables:
+        off, publishing = (_parts(on, f"spare{number}") for number in range(2))
+        async with off.storage.tables, publishing.storage.tables:
             without = await _idle(off.ports)
             topic = _Topic()
-            ports = _publishing(told.ports, topic)
+            ports = _publishing(publishing.ports, topic)
             drained = await _drained(ports, topic, scale.events)
             idle = await _idle(ports)
     return [

@@ -17,9 +17,9 @@ from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.bounds import Bounds
+from shared.core.access.policy import PolicyName
 from shared.core.errors import Conflict, LostRace, Refused, Unavailable
 from shared.core.lease import Lease, State
-from shared.core.access.path_names import PolicyName
 from shared.core.message import Batch
 from shared.core.outgoing.schema import event_schema
 from shared.core.pool import Filling

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from shared.core.errors import LostRace, Unavailable, Unreachable
-from shared.core.lease import State
 from tests.crash.walk import FaultAt, Scenario, faults, require_nothing_left, require_owned, settle, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
@@ -23,7 +22,7 @@ from tests.support.operations import (
     sweeping,
     with_lease,
 )
-from tests.support.telling import ended, events_of, near_its_end, publishing
+from tests.support.telling import ended, events_of, near_its_end, publishing, require_told
 
 TARGET = TARGETS["service principal"]
 ERRORS: dict[str, Callable[[], BaseException]] = {
@@ -59,21 +58,6 @@ async def _survive(world: World, scenario: Scenario) -> None:
         await scenario.action(world)
     except Exception:  # noqa: BLE001 - whatever it was answered, what it tells must be true
         return
-
-
-def require_told(world: World) -> None:
-    """Each move that is seen in storage is told once, and no other: as far as the leases themselves show it."""
-    told = Counter((event["type"].removeprefix("leasehold.lease."), event["data"]["lease"]) for event in events_of(world))
-    assert {1} >= {*told.values()} - {0}, told
-    for lease in world.leases.rows.values():
-        assert State.ENDED is lease.state
-        if lease.told:
-            assert 1 == told["issued", lease.id], told
-            assert 1 == told["ended", lease.id], told
-        if lease.handed_out:
-            assert 1 == told["ended", lease.id], told
-    ended_ids = {lease for kind, lease in told if kind == "ended"}
-    assert ended_ids <= {lease.id for lease in world.leases.rows.values()}
 
 
 @pytest.mark.parametrize("error", ERRORS)

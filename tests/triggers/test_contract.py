@@ -260,7 +260,7 @@ async def test_serves_the_contract_to_anybody(app: App) -> None:
 async def test_anybody_reads_the_schema_of_events(app: App) -> None:
     """Without a token, each type under its name: ``tests/broker/test_telling.py`` holds every event to it."""
     answer = await app.call("GET", "/api/v1/events/schema", token=None)
-    assert (200, "application/json") == (answer.status, answer.headers["Content-Type"])
+    assert (200, "application/json") == (answer.status, answer.headers["content-type"])
     assert {str(each) for each in EventType} == {*answer.json["$defs"]} - {"principal"}
     jsonschema_rs.meta.validate(answer.json)
 

@@ -20,8 +20,8 @@ async def announce(ports: Ports, event: AuditEvent) -> None:
 
     The audit event of the change is stored with the change, and waits until this was done: so no change is left untold.
     """
-    if ports.publisher is not None and (told := change_of(event)) is not None:
-        await ports.outbox.add(told)
+    if ports.publisher is not None and (outgoing := change_of(event)) is not None:
+        await ports.outbox.add(outgoing)
 
 
 async def announce_low(ports: Ports, role: RoleName, filling: Filling, since: datetime, *, ready: int, wanted: int) -> None:

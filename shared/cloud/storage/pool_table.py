@@ -124,8 +124,8 @@ def _filling(row: Row) -> Filling:
     with POOL_FILLING.reading(row):
         next_at, since, until = (_instant(row[name]) for name in ("NextAt", "HungrySince", "Until"))
         # Rows of before there were events lack the last property.
-        told = row.get("LowTold", False)
-        return typed(Filling(whole(row["Failures"]), next_at, since, named(str, row["LastError"]), until, low_told=told))
+        low_told = row.get("LowTold", False)
+        return typed(Filling(whole(row["Failures"]), next_at, since, named(str, row["LastError"]), until, low_told=low_told))
 
 
 def _instant(stored: str) -> datetime | None:
