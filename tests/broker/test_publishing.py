@@ -161,6 +161,17 @@ async def test_a_batch_that_the_topic_finds_bad_is_halved_until_one_is_dropped(s
     assert (1, "") == (found.dropped, found.last_error)
 
 
+async def test_bad_events_take_no_more_than_the_time_of_a_sweep(scene: World) -> None:
+    """However many there are: the others of them are found by the next sweeps."""
+    ids = await write(scene, 100)
+    scene.topic.bad = {*ids}
+    scene.topic.seconds = 0.5
+    began = scene.clock.monotonic()
+    await swept(scene)
+    assert 10.0 >= scene.clock.monotonic() - began
+    assert 0 < len(scene.outbox.rows) < len(ids)
+
+
 async def test_half_of_a_bad_batch_may_meet_a_topic_that_is_down(scene: World) -> None:
     """What was published is not sent again, and what was not waits."""
     ids = await write(scene, 4)

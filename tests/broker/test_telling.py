@@ -93,6 +93,19 @@ async def test_an_issue_is_told_with_the_lease_and_nothing_of_its_caller_s_words
     assert "nor-of-this" not in json.dumps(event)
 
 
+async def test_a_caller_waits_for_no_event() -> None:
+    """Issue, renewal and revocation make the same calls as without events, whatever the topic does."""
+    calls = []
+    for publishing in (False, True):
+        scene = world(role(ttl=3600, max_ttl=7200), publishing=publishing)
+        scene.topic.down = Unavailable()
+        lease = (await issued(scene)).lease
+        await renew(scene.ports, request(), lease.id, 7000)
+        await revoke(scene.ports, request(), lease.id)
+        calls.append(sorted(scene.calls.names()))
+    assert calls[0] == calls[1]
+
+
 async def test_a_failed_issue_is_not_told(scene: World) -> None:
     """Nobody was given anything."""
     scene.calls.fail("authorization.assign", Refused(), times=9)
