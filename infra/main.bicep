@@ -133,6 +133,9 @@ param storageSuffix string = ''
 @description('What the hosts of vaults end with, outside the public cloud: az cloud show --query suffixes.keyvaultDns. Set it after the code that knows it.')
 param vaultSuffix string = ''
 
+@description('Whether the broker publishes events of what it does, to a topic of its own. Set it after the code that knows it.')
+param publishEvents bool = false
+
 @description('Origin of Microsoft Graph in a cloud that is not listed below.')
 param graphEndpoint string = ''
 
@@ -201,6 +204,15 @@ module monitoring 'modules/monitoring.bicep' = {
   }
 }
 
+module events 'modules/events.bicep' = if (publishEvents) {
+  params: {
+    topicName: '${name}-${suffix}'
+    location: location
+    tags: tags
+    principalId: identity.properties.principalId
+  }
+}
+
 module app 'modules/app.bicep' = {
   params: {
     name: name
@@ -243,6 +255,8 @@ module app 'modules/app.bicep' = {
     publicUrl: publicUrl
     storageSuffix: storageSuffix
     vaultSuffix: vaultSuffix
+    publishEvents: publishEvents
+    eventTopic: publishEvents ? events!.outputs.endpoint : ''
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     instanceMemoryMB: instanceMemoryMB

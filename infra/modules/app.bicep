@@ -109,6 +109,12 @@ param storageSuffix string
 @description('What the hosts of vaults end with. Empty: vault.azure.net, as in the public cloud.')
 param vaultSuffix string
 
+@description('Whether the broker publishes events.')
+param publishEvents bool
+
+@description('Endpoint of the topic to which it publishes them.')
+param eventTopic string
+
 @description('Most instances of each group of functions at once.')
 param maximumInstanceCount int
 
@@ -234,7 +240,8 @@ var optionalSettings = union(
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
   empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl },
   empty(storageSuffix) ? {} : { LEASEHOLD_STORAGE_SUFFIX: storageSuffix },
-  empty(vaultSuffix) ? {} : { LEASEHOLD_VAULT_SUFFIX: vaultSuffix }
+  empty(vaultSuffix) ? {} : { LEASEHOLD_VAULT_SUFFIX: vaultSuffix },
+  publishEvents ? { LEASEHOLD_EVENT_TOPIC: eventTopic } : {}
 )
 
 resource settings 'Microsoft.Web/sites/config@2025-03-01' = {

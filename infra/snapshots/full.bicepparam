@@ -40,6 +40,7 @@ param docsUrl = 'https://example.net/problems'
 param publicUrl = 'https://example.net/leasehold'
 param storageSuffix = 'core.usgovcloudapi.net'
 param vaultSuffix = 'vault.usgovcloudapi.net'
+param publishEvents = true
 param graphEndpoint = 'https://dod-graph.microsoft.us'
 param deliveryVault = {
   name: 'lease-test-vault'

@@ -21,6 +21,7 @@ from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
+from shared.core.ports.outbox import Outbox, Publisher
 from shared.core.ports.pool import Pools
 from shared.core.ports.queue import Preparations, QueuedMarkers, Revocations
 from shared.core.ports.run_history import RunHistory
@@ -47,6 +48,8 @@ class Timing:
     sweep: float = 110.0
     """A sweep takes up no further lease later. Even if Azure lets each call for the last lease wait for 30 s, which makes three
     minutes, the sweep ends before the 5 minutes that a function has on every plan."""
+    events: float = 10.0
+    """A sweep publishes events for so long at most, beside its leases."""
     asked_sweep: float = 100.0
     """As ``sweep``, if a caller waits for the sweep. With ``sweep_undo``, it is less than the 230 s of an HTTP request."""
     rotation: float = 60.0
@@ -78,6 +81,7 @@ class Ports:
     clock: Clock
     ids: Ids
     leases: Leases
+    outbox: Outbox
     roles: Roles
     auth_roles: AuthRoles
     policies: Policies
@@ -100,6 +104,8 @@ class Ports:
     directory: DirectoryFacts
     subjects: Subjects
     lookups: DirectoryLookups
+    publisher: Publisher | None = None
+    """Publishes events; ``None`` if events are off. Then ``leases`` tells of nothing (``shared.broker.telling``)."""
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
     limits: Limits = field(default_factory=Limits)

@@ -67,16 +67,19 @@ def form_of(row: Mapping[str, Any]) -> int:
     return form if isinstance(form, int) else 0
 
 
-LEASE = StoredType("lease", newest=3, written=2)
+LEASE = StoredType("lease", newest=4, written=2)
 """A lease in the second form has index rows that sort by age. A lease in the first form has its index rows under other keys.
 
 The third form is for leases that no earlier version knows: pooled, prepared, left to the queue of preparations, without a
-holder, claimed from a pool, ending for a cause that only these have, or with several parts. All other leases are written in the
-second form.
+holder, claimed from a pool, ending for a cause that only these have, or with several parts. The fourth form is for leases that
+are due before their end, because an event is to tell that it is near: an earlier version would end them. All other leases are
+written in the second form.
 """
 LEASE_INDEX = StoredType("index row")
 SCOPE_INDEX = StoredType("index row of a scope")
 DUE = StoredType("due row")
+OUTGOING_EVENT = StoredType("outgoing event")
+PUBLISHED = StoredType("note of published events")
 IDEMPOTENCY_KEY = StoredType("idempotency key", newest=2)
 """A key in the second form points to a lease in another partition, which may carry another key's digest. A version that knows
 only the first form would take any lease that it finds there for the key's own.
@@ -104,7 +107,7 @@ POOL_FILLING = StoredType("filling of a pool")
 MESSAGE = StoredType("queue message")
 
 ALL = (
-    *(LEASE, LEASE_INDEX, SCOPE_INDEX, DUE, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
+    *(LEASE, LEASE_INDEX, SCOPE_INDEX, DUE, OUTGOING_EVENT, PUBLISHED, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
     *(
         ROLE,
         GENERATION,

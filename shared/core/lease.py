@@ -218,21 +218,41 @@ class Lease(LeaseRecord):
         """ACTIVE, with a later end: at most ``max_expires_at``, and never earlier than before."""
         self._step(Event.RENEW)
         expires = max(self.expires_at, min(until, self.max_expires_at))
-        return replace(self, expires_at=expires, due_at=expires)
+        if expires == self.expires_at:
+            return self
+        return replace(self, expires_at=expires, due_at=expires, tell_at=None)
+
+    @property
+    def is_due_early(self) -> bool:
+        """Whether it is active and due before its end: an event tells that its end is near, or its vault is told of its end."""
+        return self.state is State.ACTIVE and self.due_at < self.expires_at
+
+    def is_to_be_told(self, now: datetime) -> bool:
+        """Whether it is due only because an event is to tell that its end is near."""
+        return self.lasts(now) and self.tell_at is not None and self.tell_at <= now
+
+    def to_be_told(self, at: datetime) -> Lease:
+        """ACTIVE: an event is to tell at that instant that its end is near."""
+        return replace(self, told=True, tell_at=at, due_at=min(self.due_at, at))
+
+    def end_told(self) -> Lease:
+        """ACTIVE, after an event has told that its end is near. It is due at its end, unless its vault was not told of that."""
+        self._step(Event.TELL)
+        return replace(self, tell_at=None, due_at=self.due_at if self.last_error else self.expires_at)
 
     def lasts(self, now: datetime) -> bool:
         """Whether it is ACTIVE, and its end is still to come. If it is due all the same, then to be kept up."""
         return self.state is State.ACTIVE and now < self.expires_at
 
     def behind(self, error: str, again: datetime) -> Lease:
-        """ACTIVE: its vault was not told of its end. A sweep tells the vault at ``again``, unless the lease ends before."""
+        """ACTIVE: its vault was not told of its end. A sweep tells the vault at ``again``, if nothing else is due before."""
         self._step(Event.FALL_BEHIND)
-        return replace(self, last_error=error, due_at=min(again, self.expires_at))
+        return replace(self, last_error=error, due_at=min(again, self.tell_at or self.expires_at, self.expires_at))
 
     def kept_up(self) -> Lease:
         """ACTIVE: its vault was told of its end."""
         self._step(Event.KEEP_UP)
-        return replace(self, last_error="", due_at=self.expires_at)
+        return replace(self, last_error="", due_at=self.tell_at or self.expires_at)
 
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
         """-> ENDING, locked until ``until``. The first cause stays. A stuck lease stays STUCK until it has ended.

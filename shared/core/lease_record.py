@@ -66,6 +66,12 @@ class LeaseRecord(LeaseView):
     """What was seen of the credential that was handed out last. ``None`` if nobody has tried it."""
     undone: frozenset[int] = frozenset()
     """The places of the parts that are undone already. Empty once the lease has ended."""
+    told: bool = False
+    """Whether an event has told that it was issued (``shared.core.outgoing``)."""
+    tell_at: datetime | None = None
+    """When an event is to tell that its end is near; ``None`` if nobody is told, or has been told of this end."""
+    role_revoked: bool = False
+    """Whether it ends because its role was revoked, and not the lease alone."""
     form: int = field(default=FORM, compare=False)
     """The form of its rows when they were read. The next write changes rows of an older form into today's."""
     prepare_by: datetime | None = None

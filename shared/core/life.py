@@ -88,6 +88,8 @@ class Event(StrEnum):
     """A worker makes the credential of a prepared lease while its holder waits."""
     ACTIVATE = "activate"
     RENEW = "renew"
+    TELL = "tell"
+    """An event has told that the lease's end is near."""
     FALL_BEHIND = "fall behind"
     """The vault of a delivered lease was not told of the lease's end. A sweep tells it."""
     KEEP_UP = "keep up"
@@ -115,8 +117,9 @@ class Due(StrEnum):
     MAX_AGE = "its max age"
     COLLECT_BY = "the instant by which it must be collected"
     COLLECTED = "the instant by which it must be collected, or the one by which the worker has given up, if that is later"
-    EXPIRY = "its end"
-    UPKEEP = "the next try to tell its vault, or its end if that is earlier"
+    EXPIRY = "its end, or the instant at which an event tells that the end is near"
+    END = "its end"
+    UPKEEP = "the next try to tell its vault, or what is due before"
     UNDOING = "the end of the lease lock, or now if no worker takes the lease"
     ATTEMPT = "the next attempt"
     RETENTION = "the end of the retention"
@@ -158,6 +161,7 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
     Event.COLLECT: (Due.COLLECTED, _staying(State.PREPARED)),
     Event.ACTIVATE: (Due.EXPIRY, dict.fromkeys((State.PLANNED, State.PREPARED), State.ACTIVE)),
     Event.RENEW: (Due.EXPIRY, _staying(State.ACTIVE)),
+    Event.TELL: (Due.END, _staying(State.ACTIVE)),
     Event.FALL_BEHIND: (Due.UPKEEP, _staying(State.ACTIVE)),
     Event.KEEP_UP: (Due.EXPIRY, _staying(State.ACTIVE)),
     Event.ROTATE: (Due.AS_BEFORE, _staying(State.ACTIVE)),

@@ -84,7 +84,12 @@ def lease_granting(text: str) -> LeaseId | None:
 
 def opened_at(lease_id: LeaseId) -> datetime:
     """Returns the instant in the lease's id, at which it was opened, in UTC."""
+    return instant_of(lease_id.ulid)
+
+
+def instant_of(ulid: str) -> datetime:
+    """Returns the instant in a ULID, in UTC."""
     milliseconds = 0
-    for digit in lease_id.ulid[:_TIME_DIGITS]:
+    for digit in ulid[:_TIME_DIGITS]:
         milliseconds = milliseconds * len(_CROCKFORD) + _CROCKFORD.index(digit)
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -113,6 +113,8 @@ class Filling:
     hungry_since: datetime | None = None
     last_error: str = ""
     until: datetime | None = None
+    low_told: bool = False
+    """Whether an event has told that the pool is low. It is told again only when the pool has been full in between."""
 
     def taken_up(self, now: datetime) -> Filling | None:
         """Returns it with this worker's turn begun; ``None`` if it is another's, or too early for another try."""
@@ -122,7 +124,12 @@ class Filling:
 
     def finished(self, *, is_full: bool) -> Filling:
         """Returns it after a turn that has come to its end."""
-        return replace(self, until=None, hungry_since=None if is_full else self.hungry_since)
+        since, low_told = (None, False) if is_full else (self.hungry_since, self.low_told)
+        return replace(self, until=None, hungry_since=since, low_told=low_told)
+
+    def told_low(self) -> Filling:
+        """Returns it after an event has told that the pool is low."""
+        return replace(self, low_told=True)
 
     def succeeded(self) -> Filling | None:
         """Returns it without failures; ``None`` if there are none."""

@@ -9,6 +9,7 @@ from typing import Self
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
 from shared.settings.data_plane import DataPlane
+from shared.settings.events import Events
 from shared.settings.leases import Leases
 from shared.settings.limits import Limits
 from shared.settings.protection import Protection
@@ -31,6 +32,7 @@ class Settings:
     leases: Leases
     limits: Limits
     tokens: Tokens = Tokens()  # noqa: RUF009 - it is frozen
+    events: Events = Events()  # noqa: RUF009 - it is frozen
     warnings: tuple[str, ...] = ()
     """Sentences about what an operator should mend, although the broker can run with it."""
 
@@ -48,6 +50,7 @@ class Settings:
             leases=Leases.read(reader),
             limits=Limits.read(reader),
             tokens=Tokens.read(reader, azure.authority),
+            events=Events.read(reader, azure.authority),
             warnings=tuple(reader.warnings),
         )
 

@@ -15,6 +15,7 @@ from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.system import Clock, Ids
 from shared.core.ports.verifier import Verifier
 from shared.resilience.outages import Outages
+from shared.resilience.rate_limit import RateLimiter
 from shared.resilience.retry import Retry
 from shared.settings import Settings
 from shared.settings.callers import client_ids
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from shared.cloud.entra.identity import HeldTokens
     from shared.cloud.entra.lease_sign_in import AssertionSignIn
     from shared.cloud.entra.probe import TokenProbe
+    from shared.cloud.event_grid.publisher import EventGridPublisher
     from shared.cloud.graph.app_roles import AppRolesInGraph
     from shared.cloud.graph.calls import GraphCalls
     from shared.cloud.graph.directory import Graph
@@ -132,6 +134,15 @@ class AzureParts:
         from shared.cloud.graph.calls import GraphCalls
 
         return GraphCalls(self.settings.azure.graph_endpoint, self.credential, self.client, self.ids, self.limiters)
+
+    @cached_property
+    def publisher(self) -> EventGridPublisher:
+        """Publishes events."""
+        from shared.cloud.event_grid.publisher import LIMIT, EventGridPublisher
+
+        events, schema = self.settings.events, f"{self.settings.callers.public_url}/api/v1/events/schema"
+        limiter = RateLimiter("the topic of events", LIMIT, self.clock)
+        return EventGridPublisher(events.topic, events.source, schema, self.credential, self.transport, limiter, self.retry)
 
     @cached_property
     def probe(self) -> TokenProbe:

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
+from shared.broker.telling.telling import telling
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.limits import Limits
+from shared.core.ports.leases import Leases
+from shared.core.ports.outbox import Publisher
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
 from shared.kinds.registry import Kinds
@@ -71,14 +74,27 @@ class Composition:
         return kinds(self.azure, self.storage)
 
     @cached_property
+    def publisher(self) -> Publisher | None:
+        """Publishes events; ``None`` if the operator names no topic. Raises ``Misconfigured``."""
+        return lazy(lambda: self.azure.publisher) if self.settings.events.topic else None
+
+    @cached_property
+    def _leases(self) -> Leases:
+        """The leases, whose moves are told where events are published."""
+        from shared.cloud.storage.lease_table import TableLeases
+
+        stored = TableLeases(self.storage.tables, self.ids, self.kinds)
+        return telling(stored, self.kinds, self.clock, self.ids) if self.publisher is not None else stored
+
+    @cached_property
     def ports(self) -> Ports:
         """The ports. Raises ``Misconfigured``."""
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.caller_table import TableCallerRecords
         from shared.cloud.storage.generation_table import TableGenerations
-        from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
+        from shared.cloud.storage.outbox_table import TableOutbox
         from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
@@ -90,7 +106,9 @@ class Composition:
         return Ports(
             clock=self.clock,
             ids=self.ids,
-            leases=TableLeases(tables, self.ids, self.kinds),
+            leases=self._leases,
+            outbox=TableOutbox(tables),
+            publisher=self.publisher,
             roles=roles,
             auth_roles=TableAuthRoles(tables, self.ids),
             policies=TablePolicies(tables, self.ids),

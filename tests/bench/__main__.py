@@ -25,6 +25,7 @@ from tests.bench import (
     batching,
     by_scope,
     cold_start,
+    delivery,
     due,
     enqueue,
     listing,
@@ -56,6 +57,7 @@ SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "ready": (ready.TITLE, ready.measure),
     "revoke": (revoking.TITLE, revoking.measure),
     "access": (access.TITLE, access.measure),
+    "delivery": (delivery.TITLE, delivery.measure),
 }
 LONG = ("scale", "drain", "revoke")
 """Minutes each: they run by themselves (``--only``) or with everything, and are no part of a first impression."""

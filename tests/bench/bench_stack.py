@@ -43,6 +43,8 @@ class Scale:
     revoked: int = 10_000
     scoped: int = 10_000
     """Leases that are found by scope, for ``scopes``."""
+    events: int = 5_000
+    """Events that wait, for ``delivery``."""
 
 
 QUICK = Scale(
@@ -56,6 +58,7 @@ QUICK = Scale(
     ended=1_000,
     revoked=400,
     scoped=2_000,
+    events=500,
 )
 
 

@@ -25,6 +25,7 @@ _DECIMALS = {
     "%": 1,
     "leases/s": 1,
     "requests/s": 0,
+    "events/s": 0,
     "leases": 0,
     "bytes": 0,
     "issues": 0,

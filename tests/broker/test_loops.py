@@ -168,8 +168,8 @@ async def test_so_many_due_leases_are_found_as_were_asked_for() -> None:
     found = await leases(made, 5)
     made.clock.jump(301)
     await revoke_role(made.ports, request(ADMINISTRATOR), WEB)
-    assert 3 == len(await all_due(made.ports, 3))
-    assert sorted(found) == sorted(await all_due(made.ports, 100))
+    assert 3 == len((await all_due(made.ports, 3)).leases)
+    assert sorted(found) == sorted((await all_due(made.ports, 100)).leases)
 
 
 async def test_a_sweep_finds_what_was_revoked_behind_a_role_whose_revocation_is_finished() -> None:

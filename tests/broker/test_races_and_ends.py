@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from shared.cloud.connections import READ_SECONDS
 from shared.core.errors import Conflict, LostRace, Refused
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId
+from shared.core.outgoing.event import OutgoingEvent
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, WEB, World, request, role, world
 
@@ -27,9 +28,9 @@ async def test_a_forced_end_that_loses_every_race_says_so_and_changes_nothing() 
     held = (await issued(made)).lease
     tries: list[Lease] = []
 
-    async def losing(lease: Lease, *, former: Lease) -> Lease:
+    async def losing(lease: Lease, *, former: Lease, events: Sequence[OutgoingEvent] = ()) -> Lease:
         tries.append(lease)
-        raise LostRace(f"moved from {former.version}")
+        raise LostRace(f"moved from {former.version}, {len(events)} events")
 
     made.leases.swap = losing  # type: ignore[method-assign]
     with pytest.raises(Conflict) as busy:
@@ -43,10 +44,10 @@ async def test_a_forced_end_that_loses_all_races_but_the_last_ends_the_lease() -
     held = (await issued(made)).lease
     swap, lost = made.leases.swap, [LostRace("moved")] * 4
 
-    async def losing(lease: Lease, *, former: Lease) -> Lease:
+    async def losing(lease: Lease, *, former: Lease, events: Sequence[OutgoingEvent] = ()) -> Lease:
         if lost:
             raise lost.pop()
-        return await swap(lease, former=former)
+        return await swap(lease, former=former, events=events)
 
     made.leases.swap = losing  # type: ignore[method-assign]
     assert State.ENDED is (await revoke_as_operator(made.ports, request(ADMINISTRATOR), held.id, force=True)).state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,6 +13,7 @@ from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.tables import connect
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
+from shared.core.outgoing.event import OutgoingEvent
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FixedIds
 from tests.stored.test_index_rows import write_as_before
@@ -109,12 +110,12 @@ class Moved(TableLeases):
             await self._move(lease_id)
         return await super().get(lease_id)
 
-    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+    async def swap(self, lease: Lease, *, former: Lease, events: Sequence[OutgoingEvent] = ()) -> Lease:
         """The same."""
         if self.before_swap:
             self.before_swap = False
             await self._move(lease.id)
-        return await super().swap(lease, former=former)
+        return await super().swap(lease, former=former, events=events)
 
     async def _move(self, lease_id: LeaseId) -> None:
         found = await super().get(lease_id)

@@ -32,7 +32,8 @@ LIFE: list[Callable[[Lease], Lease]] = [
 
 async def due(stores: Stores, seconds: float) -> list[LeaseId]:
     """What is due so many seconds after the start."""
-    return [lease_id async for lease_id in stores.leases.due(START + timedelta(seconds=seconds))]
+    found = stores.leases.due(START + timedelta(seconds=seconds))
+    return [each async for each in found if isinstance(each, LeaseId)]
 
 
 def told(found: Lease) -> LeaseView:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from shared.core.errors import LostRace
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
+from shared.core.outgoing.event import OutgoingEvent
 from tests.crash.test_races import done_while_interrupted
 from tests.crash.walk import FaultAt, Scenario, faults, length, require_nothing_left, require_owned, strike
 from tests.fakes.calls import Calls, Died
@@ -31,10 +33,10 @@ class OpensLate(MemoryLeases):
         self._unwritten[lease.id] = key
         return lease
 
-    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+    async def swap(self, lease: Lease, *, former: Lease, events: Sequence[OutgoingEvent] = ()) -> Lease:
         """See the port."""
         if former.id not in self._unwritten:
-            return await super().swap(lease, former=former)
+            return await super().swap(lease, former=former, events=events)
         return await super().open(lease, self._unwritten.pop(former.id))
 
 

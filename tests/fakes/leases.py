@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -14,7 +15,9 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.life import STANDING
 from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.outgoing.event import OutgoingEvent
 from shared.core.ports.leases import GrantedLease, HeldLease, LeaseQuery, Room
+from shared.core.ports.outbox import WaitingEvent
 from shared.core.ports.page import Page
 from shared.core.reach import Reach
 from tests.fakes.calls import Calls
@@ -27,6 +30,8 @@ class MemoryLeases:
     def __init__(self, calls: Calls) -> None:
         self.rows: dict[LeaseId, Lease] = {}
         self.keys: dict[str, IdempotencyKey] = {}
+        self.outbox: dict[str, WaitingEvent] = {}
+        """The events that wait, by id."""
         self.unreadable: set[LeaseId] = set()
         """Leases whose own rows are damaged; what listings read of them is not."""
         self._calls = calls
@@ -44,9 +49,9 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.find_key", lambda: self.keys.get(digest), digest)
 
-    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+    async def swap(self, lease: Lease, *, former: Lease, events: Sequence[OutgoingEvent] = ()) -> Lease:
         """See the port."""
-        return await self._calls.through("leases.swap", lambda: self._swap(lease, former), lease)
+        return await self._calls.through("leases.swap", lambda: self._swap(lease, former, events), lease)
 
     async def get(self, lease_id: LeaseId) -> Lease | None:
         """See the port."""
@@ -63,10 +68,10 @@ class MemoryLeases:
         """See the port."""
         await self._calls.through("leases.forget_keys", lambda: self._forget_keys(now))
 
-    async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
+    async def due(self, now: datetime) -> AsyncIterator[LeaseId | WaitingEvent]:
         """See the port."""
-        for lease_id in await self._calls.through("leases.due", lambda: self._due(now)):
-            yield lease_id
+        for due in await self._calls.through("leases.due", lambda: self._due(now)):
+            yield due
 
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
         """See the port."""
@@ -158,8 +163,10 @@ class MemoryLeases:
         for key in [each for each in self.keys.values() if not each.is_beside and each.until < now]:
             self._forget_key(key)
 
-    def _swap(self, lease: Lease, former: Lease) -> Lease:
+    def _swap(self, lease: Lease, former: Lease, events: Sequence[OutgoingEvent]) -> Lease:
         self._require_unchanged(former)
+        for event in events:
+            put_out(self.outbox, event, lease.id.shard)
         return self._keep(lease)
 
     def _remove(self, lease: Lease) -> None:
@@ -178,9 +185,11 @@ class MemoryLeases:
         self.rows[lease.id] = replace(lease, metadata=dict(lease.metadata), version=self._versions.following(lease.id))
         return self.rows[lease.id]
 
-    def _due(self, now: datetime) -> tuple[LeaseId, ...]:
-        due = (lease for lease in self.rows.values() if lease.due_at <= now)
-        return tuple(lease.id for lease in sorted(due, key=lambda lease: (lease.id.shard, lease.due_at, lease.id)))
+    def _due(self, now: datetime) -> tuple[LeaseId | WaitingEvent, ...]:
+        leases = {(it.id.shard, it.due_at, str(it.id)): it.id for it in self.rows.values()}
+        events = {(it.shard, it.due_at, f"event_{it.id}"): it for it in self.outbox.values()}
+        due: list[tuple[tuple[str, datetime, str], LeaseId | WaitingEvent]] = [*leases.items(), *events.items()]
+        return tuple(each for _, each in sorted((it for it in due if it[0][1] <= now), key=lambda it: it[0]))
 
     def _granted(self, reach: Reach) -> tuple[GrantedLease, ...]:
         found = (lease for lease in self.rows.values() if _is_met(lease, reach))
@@ -228,6 +237,11 @@ class MemoryLeases:
 
     def _inventory(self) -> Mapping[tuple[RoleName, State], int]:
         return Counter((lease.id.role, lease.state) for lease in self.rows.values())
+
+
+def put_out(outbox: dict[str, WaitingEvent], event: OutgoingEvent, shard: str) -> None:
+    """Puts a new event into the outbox."""
+    outbox[event.id] = WaitingEvent(event.id, shard, event.at, json.dumps(event.as_document()))
 
 
 def _is_met(lease: Lease, reach: Reach) -> bool:

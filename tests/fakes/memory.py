@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.broker.ports import Ports
+from shared.broker.telling.telling import telling
 from shared.core.audit import AuditEvent
 from shared.core.ports.inventory import AzureInventory
 from shared.kinds.registry import Kinds
@@ -19,6 +20,7 @@ from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.lookups import FakeLookups
+from tests.fakes.outbox import FakeTopic, MemoryOutbox
 from tests.fakes.pools import MemoryPools
 from tests.fakes.queue import MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
@@ -35,6 +37,9 @@ class MemoryBroker:
     def __post_init__(self) -> None:
         """Keeps nothing yet."""
         self.leases = MemoryLeases(self.calls)
+        self.outbox = MemoryOutbox(self.calls, self.leases.outbox)
+        self.topic = FakeTopic(self.calls)
+        """Where a broker publishes that tells of what it does."""
         self.roles = MemoryRoles(self.calls)
         self.access = MemoryAccess(self.calls)
         self.audit = MemoryAudit(self.calls)
@@ -57,12 +62,17 @@ class MemoryBroker:
         stores = (self.roles, self.access.auth_roles, self.access.policies)
         return [event for store in stores for event in store.pending.values() if event.id not in recorded]
 
-    def ports_with(self, kinds: Kinds, inventory: AzureInventory, **more: Any) -> Ports:
-        """Those of a worker with these kinds of credential, and with more of ``Ports`` than its defaults."""
+    def ports_with(self, kinds: Kinds, inventory: AzureInventory, *, publishing: bool = False, **more: Any) -> Ports:
+        """Those of a worker with these kinds of credential, and with more of ``Ports`` than its defaults.
+
+        ``publishing``: it tells of what it does, and publishes that to ``topic``.
+        """
         return Ports(
             clock=self.clock,
             ids=self.ids,
-            leases=self.leases,
+            leases=telling(self.leases, kinds, self.clock, self.ids) if publishing else self.leases,
+            outbox=self.outbox,
+            publisher=self.topic if publishing else None,
             roles=self.roles,
             auth_roles=self.access.auth_roles,
             policies=self.access.policies,

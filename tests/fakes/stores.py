@@ -13,7 +13,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.documents import Admissions
 from shared.core.ports.page import Page
-from shared.core.ports.run_history import Count, Noted, Run
+from shared.core.ports.run_history import Count, Noted, Publishing, Run
 from shared.core.role import Role
 from shared.kinds.registry import Kinds
 from shared.kinds.stored_role import restore_role, store_role
@@ -140,6 +140,13 @@ class MemoryRunHistory:
     async def counted(self, count: Count) -> None:
         """See the port."""
         await self._calls.through("run_history.counted", lambda: self._note(count=replace(count, leases=dict(count.leases))))
+
+    async def published(self, at: datetime, *, last_error: str, dropped: int) -> None:  # noqa: ARG002 - see the port
+        """See the port."""
+        total = self._noted.publishing.dropped + dropped
+        noted = Publishing(last_error, total)
+        if noted != self._noted.publishing:
+            await self._calls.through("run_history.published", lambda: self._note(publishing=noted))
 
     async def last_count(self) -> Count | None:
         """See the port."""

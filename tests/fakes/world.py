@@ -229,10 +229,11 @@ def world(
     limits: Limits | None = None,
     kinds: Iterable[MakeKind] = (),
     parts: Iterable[MakePart] = (),
+    publishing: bool = False,
 ) -> World:
     """A furnished world in which these roles are kept, with these kinds of credential beside the product's own.
 
-    ``parts``: what leases may have beside their credentials.
+    ``parts``: what leases may have beside their credentials. ``publishing``: whether the broker publishes events.
     """
     clock, ids = FakeClock(), FixedIds()
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag, REPLICAS.get().on(clock))
@@ -256,6 +257,7 @@ def world(
         home=TENANT,
         limits=limits or Limits(),
         tenants=frozenset({TENANT, OTHER_TENANT}),
+        publishing=publishing,
     )
     return made
 

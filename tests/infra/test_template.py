@@ -87,7 +87,7 @@ def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot)
     times = {"RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DIRECTORY_CACHE_SECONDS"}
     times |= {"COLLECT_SECONDS", "GRACE_SECONDS", "PREPARE_SECONDS"}
     limits = {"MAX_LEASES_PER_CALLER", "ISSUES_PER_MINUTE", "MAX_TTL", "TOKEN_RESOURCES", "POOL_ASSIGNMENTS"}
-    hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX"}
+    hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX", "EVENT_TOPIC"}
     options = {
         f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL", "GRAPH_APP_ROLES"}
     }
@@ -206,7 +206,7 @@ def _role_definitions() -> list[tuple[str, str]]:
 
 def test_roles_are_named_in_the_template() -> None:
     """The next test has something to compare."""
-    assert 5 == len(_role_definitions())
+    assert 6 == len(_role_definitions())
 
 
 @pytest.mark.parametrize(("name", "guid"), _role_definitions(), ids=str)

@@ -62,8 +62,10 @@ from tests.fakes.world import (
     World,
     request,
 )
+from tests.stored.access_documents import AUTH_ROLES, POLICIES, UNTOLD
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.stored.left_in_azure import left_in
+from tests.stored.told import told
 from tests.support import holes, pooling
 from tests.support.deliveries import SHARED
 from tests.support.every_kind import EVERY_KIND
@@ -119,40 +121,6 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         bound_application_ids=[ALICE.app_id],
         bound_tenant_ids=[TENANT, OTHER_TENANT],
     ),
-}
-
-POLICIES: dict[str, dict[str, Any]] = {
-    "web-users": {
-        "rules": [
-            {"path": "roles/web/leases", "capabilities": ["issue"]},
-            {"path": "leases/web.*", "capabilities": ["read", "list", "renew", "revoke"]},
-            {"path": "roles/locked/leases", "capabilities": ["deny"]},
-        ]
-    },
-    "teams": {
-        "rules": [
-            {"path": "roles/teams/leases", "capabilities": ["issue"], "parameters": {"group": ["app-*", "shared"]}},
-            {"path": "roles/teams/leases", "capabilities": ["deny"], "parameters": {"account": ["prod*"]}},
-        ]
-    },
-    "operators": {"rules": [{"path": "policies", "capabilities": ["list"]}, {"path": "roles/*", "capabilities": ["read"]}]},
-}
-UNTOLD = {"untold": {"rules": [{"path": "status", "capabilities": ["read"]}]}}
-"""Their writer died before it audited them."""
-_RESOURCES = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/*/providers/Microsoft.Web/sites/*"
-AUTH_ROLES: dict[str, dict[str, Any]] = {
-    "people": {
-        "bound_group_ids": [GROUPS[0]],
-        "bound_app_roles": ["Reports"],
-        "bound_tenant_ids": [TENANT],
-        "policies": ["operators", "web-users"],
-    },
-    "machines": {"bound_resource_ids": [_RESOURCES], "bound_locations": ["westeurope"], "policies": ["web-users", "not-there"]},
-    "applications": {
-        "bound_application_ids": [ALICE.app_id],
-        "bound_service_principal_ids": [ALICE.object_id, BOB.object_id],
-        "policies": [],
-    },
 }
 
 
@@ -263,16 +231,15 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
     for what, kind in {**WITHOUT_SECRETS, "signed": SIGNED}.items():
         await filling.issue(what, what, ask=AskedFor(credential=EVERY_KIND[kind].ask))
-    for what in DELIVERED:
-        await filling.issue(what, what)
-    filling.world.vaults.refusing[VAULT] = "ForbiddenByFirewall"
-    await renew(filling.world.ports, request(), filling.leases["by-name"], 1800)
+    await _what_is_delivered(filling)
     await filling.issue("reads_users", "directory")
     await filling.issue_under("repeated_token", "tokens", "run-5", times=2)
     await filling.issue("narrowed", "recalled", ask=holes.asking(f"{SCOPES[3]}/{holes.STORAGE}/logs1"))
     await _what_stands_ready(filling)
     await _what_is_granted(filling)
     await _what_is_counted(filling)
+    async with told(filling.world):
+        await filling.issue("told", "web")
     await filling.issue_under("keyed", "web", "run-1")
     await filling.issue_under("repeated", "web", "run-2", times=2)
     await filling.issue_under("repeated_secret", "legacy", "run-3", times=2)
@@ -300,6 +267,14 @@ async def _what_stands_ready(filling: Filling) -> None:
     pooled, failed = (await ports.leases.list(LeaseQuery(role=RoleName("ready")))).items
     assert State.POOLED is pooled.state
     filling.leases |= {"stands_ready": pooled.id, "never_stood": failed.id}
+
+
+async def _what_is_delivered(filling: Filling) -> None:
+    """Under a name of its own, and under a shared one in a vault that does not know of a renewal."""
+    for what in DELIVERED:
+        await filling.issue(what, what)
+    filling.world.vaults.refusing[VAULT] = "ForbiddenByFirewall"
+    await renew(filling.world.ports, request(), filling.leases["by-name"], 1800)
 
 
 async def _what_is_granted(filling: Filling) -> None:
@@ -339,8 +314,7 @@ async def _what_is_over(filling: Filling) -> None:
         clock.jump(1400)
         await sweep(ports, "s")
     vanished = await filling.issue("vanished", "web", ttl=14000)
-    assert isinstance(vanished.footprint, ServicePrincipalFootprint)
-    assert vanished.footprint.application_id is not None
+    assert isinstance(vanished.footprint, ServicePrincipalFootprint) and vanished.footprint.application_id is not None  # noqa: PT018
     cloud.delete_application(vanished.footprint.application_id)
     clock.jump(3 * 3600)
     await reconcile(ports, "r")
@@ -352,8 +326,7 @@ async def _what_is_over(filling: Filling) -> None:
 
 async def _in_parts(filling: Filling) -> None:
     """Leases of two parts; of one lease the second part is undone. No delivery exists yet: the second is another kind's."""
-    ports, cloud = filling.world.ports, filling.world.cloud
-    now = ports.now()
+    cloud, now = filling.world.cloud, filling.world.ports.now()
     secrets: dict[str, ObjectId] = {}
     for what in ("in_parts", "half_undone"):
         lease = await filling.issue(what, "web")
@@ -368,8 +341,7 @@ async def _what_workers_left(filling: Filling) -> None:
     """Leases that were in the hands of workers that have died: being made, ended, given a fresh secret. And policies that are
     stored, of which the audit trail has no event yet.
     """
-    ports = filling.world.ports
-    now = ports.now()
+    ports, now = filling.world.ports, filling.world.ports.now()
     for name, document in UNTOLD.items():
         written = read_policy(name, document)
         event = change_event(ports, request(ADMINISTRATOR), "put_policy", f"policies/{name}", None, write_policy(written))
@@ -395,8 +367,8 @@ async def fill(name: str) -> None:
             _write(folder / f"{table}.json", rows)
     _write(folder / "azure.json", left_in(filling.world.cloud))
     _write(folder / "queue.json", filling.world.revocations.texts)
-    taken_at = filling.world.ports.now().isoformat()
-    about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}
+    about: dict[str, Any] = {"taken_at": filling.world.ports.now().isoformat(), "leases": filling.leases}
+    about |= {"keys": filling.keys, "documents": DOCUMENTS}
     about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES | UNTOLD}
     _write(folder / "about.json", about)
 

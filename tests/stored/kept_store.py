@@ -29,6 +29,7 @@ from shared.cloud.storage.caller_table import TableCallerRecords
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.leased_table import TableLeasedPrincipals
+from shared.cloud.storage.outbox_table import TableOutbox
 from shared.cloud.storage.pool_table import TablePools
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
@@ -177,6 +178,7 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         clock=clock,
         ids=ids,
         leases=TableLeases(service, ids, SCHEMAS),
+        outbox=TableOutbox(service),
         roles=TableRoles(service, ids, SCHEMAS),
         auth_roles=TableAuthRoles(service, ids),
         policies=TablePolicies(service, ids),

@@ -20,6 +20,7 @@ from shared.cloud.storage import (
     role_table,
 )
 from shared.cloud.storage.lease_reader import read_granted, read_indexed, read_key, read_lease
+from shared.cloud.storage.outbox_table import read_waiting
 from shared.cloud.storage.tables import etag_of
 from shared.core import forms
 from shared.core.forms import StoredType
@@ -74,6 +75,7 @@ _JOURNAL: dict[str, tuple[StoredType, Reader]] = {
     "sweep": (forms.RUN, lambda row: (audit_table._readable_run(row), audit_table._overdue(row))),
     "reconcile": (forms.RUN, audit_table._readable_run),
     "count": (forms.COUNT, audit_table._readable_count),
+    "events": (forms.PUBLISHED, audit_table._readable_publishing),
 }
 
 
@@ -81,6 +83,8 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
     """By where the row lies."""
     partition, key = row["PartitionKey"], row["RowKey"]
     match table:
+        case "leases" if "_event_" in key:
+            return forms.OUTGOING_EVENT, partial(read_waiting, shard=partition)
         case "leases":
             return _LEASES.get(key.partition("_")[0], _INDEX)
         case "roles":

@@ -45,10 +45,12 @@ DAMAGE: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {
         ("journal", "sweep"): LATER_FORM,
         ("journal", "reconcile"): {"At": "lately"},
         ("journal", "count"): {"Leases0": CUT_OFF},
+        ("journal", "events"): {"LastError": "x", "Dropped": "many"},
     },
     "leases": {
         ("00", "due_20200101T000000000Z_nobodys"): {},
         ("00", "due_20200101T000000000Z"): {},
+        ("00", f"due_20200101T000000000Z_event_{'0' * 26}"): {},
         ("stuck", "stuck_~nobodys"): {},
         (shard_of(BOB.object_id), f"minted_{BOB.object_id}"): LATER_FORM,
     },

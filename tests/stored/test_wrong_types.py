@@ -44,6 +44,7 @@ _READ = {
         forms.QUEUED_MARKER,
         forms.RUN,
         forms.COUNT,
+        forms.PUBLISHED,
         forms.AUDIT_EVENT,
         forms.POOL_HINT,
         forms.POOL_FILLING,

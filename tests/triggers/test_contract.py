@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 import shared
@@ -16,6 +17,7 @@ from shared.broker.reconcile.reconcile import Result
 from shared.core.audit import Outcome
 from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.lease import State
+from shared.core.outgoing.event import EventType
 from shared.core.role import DEFAULT_TTL
 from shared.issuers.application_secret.survey import LeaseSecret
 from shared.issuers.key_vault_secret.survey import OwnSecret
@@ -254,6 +256,14 @@ async def test_serves_the_contract_to_anybody(app: App) -> None:
     """As it is in the repository."""
     answer = await app.call("GET", "/api/v1/openapi.json", token=None)
     assert (answer.status, answer.headers["content-type"], answer.json) == (200, "application/json", CONTRACT)
+
+
+async def test_anybody_reads_the_schema_of_events(app: App) -> None:
+    """Without a token, each type under its name: ``tests/broker/test_telling.py`` holds every event to it."""
+    answer = await app.call("GET", "/api/v1/events/schema", token=None)
+    assert (200, "application/json") == (answer.status, answer.headers["content-type"])
+    assert {str(each) for each in EventType} == {*answer.json["$defs"]} - {"principal"}
+    jsonschema_rs.meta.validate(answer.json)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/problems"])

@@ -83,6 +83,7 @@ EXPECTED = {
     "openapi": OPEN,
     "docs": OPEN,
     "problems": OPEN,
+    "schema": OPEN,
 }
 """The statuses, in the order of ``CALLERS``."""
 BODIES = {

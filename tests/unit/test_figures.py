@@ -198,6 +198,7 @@ def test_the_broker_takes_these_times_unless_a_setting_says_otherwise() -> None:
         "inline_undo": 20.0,
         "sweep_undo": 60.0,
         "sweep": 110.0,
+        "events": 10.0,
         "asked_sweep": 100.0,
         "rotation": 60.0,
         "repeat": 190.0,

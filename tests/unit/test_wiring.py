@@ -16,8 +16,10 @@ from shared.broker.ending.resume import Resumption
 from shared.cloud.arm.authorization import Arm
 from shared.cloud.directory_facts import AzureFacts
 from shared.cloud.entra.verifier import EntraVerifier
+from shared.cloud.event_grid.publisher import EventGridPublisher
 from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
+from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.queues import StoragePreparations, StorageRevocations
 from shared.core.errors import Misconfigured
 from shared.core.footprint import Footprint
@@ -46,8 +48,10 @@ from tests.triggers.app import FakeVerifier
 from tests.unit.test_settings import CLIENT, LEAST, OTHER, PLATFORM, TENANT
 
 ROOT = Path(shared.__file__).parents[1]
+TOPIC = {"LEASEHOLD_EVENT_TOPIC": "https://leasehold.westeurope-1.eventgrid.azure.net/api/events"}
 HEAVY = (
     "azure.data",
+    "azure.eventgrid",
     "azure.storage",
     "azure.identity",
     "azure.mgmt",
@@ -199,6 +203,21 @@ def test_a_sweep_needs_storage_alone() -> None:
     """Until something is due."""
     found = imported_by(f"from shared.wiring.root import Composition\nComposition({LEAST!r}).ports")
     assert found <= {"azure.data", "aiohttp"}
+
+
+def test_a_sweep_needs_no_more_where_events_are_on() -> None:
+    """Until one is due: then the publisher is made."""
+    made = f"Composition({LEAST | TOPIC!r})"
+    assert imported_by(f"from shared.wiring.root import Composition\n{made}.ports") <= {"azure.data", "aiohttp"}
+    assert "azure.eventgrid" in imported_by(f"from shared.wiring.root import Composition\n{made}.azure.publisher")
+
+
+async def test_events_are_told_only_if_there_is_a_topic() -> None:
+    """The store that tells stands before the store of leases."""
+    silent, telling = Composition(LEAST).ports, Composition(LEAST | TOPIC).ports
+    assert (None, TableLeases) == (silent.publisher, type(silent.leases))
+    assert isinstance(behind(telling.publisher), EventGridPublisher)
+    assert "_Telling" == type(telling.leases).__name__
 
 
 def test_whose_identity_a_caller_is_takes_graph_alone() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from shared.broker.configure.changes import changes_between
 from shared.broker.ports import Actor, Ports
+from shared.broker.telling.announce import announce
 from shared.core.audit import AuditEvent
 from shared.core.errors import Upstream
 
@@ -51,8 +52,9 @@ def change_event(
 
 
 async def tell(ports: Ports, documents: Changed, event: AuditEvent) -> None:
-    """Records the event of a stored change. Raises ``Upstream`` if the trail cannot be written: then the event waits."""
+    """Records the event of a stored change, and announces it. Raises ``Upstream`` if that fails: then the event waits."""
     await ports.audit.record(event)
+    await announce(ports, event)
     try:
         await documents.forget_event(event)
     except Upstream:

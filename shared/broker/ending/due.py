@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.broker.ports import Ports
 from shared.core.generation import Generation
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
+from shared.core.ports.outbox import WaitingEvent
 
 LATE = timedelta(minutes=5)
 """A lease that has been due for so long is overdue: there is a sweep each minute."""
@@ -16,18 +18,34 @@ _LOOKED_THROUGH = 5000
 """``overdue`` reads at most so many keys: as many as one sweep takes up."""
 
 
-async def all_due(ports: Ports, at_most: int) -> list[LeaseId]:
-    """Returns at most ``at_most`` due leases, each once. Raises ``Upstream``.
+_MOST_EVENTS = 5000
+"""Events that one sweep takes up: what it can publish in its time. The others stay due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is due: leases, and events of the outbox."""
+
+    leases: list[LeaseId] = field(default_factory=list)
+    events: list[WaitingEvent] = field(default_factory=list)
+
+
+async def all_due(ports: Ports, at_most: int) -> Found:
+    """Returns at most ``at_most`` due leases, each once, and the events that are due. Raises ``Upstream``.
 
     If a worker dies after it has raised a generation and before it has sent the message, nothing is lost: the leases that the
     generation has overtaken are found here.
     """
     found: dict[LeaseId, None] = {}
-    async for lease_id in _each(ports):
-        found[lease_id] = None
+    events: list[WaitingEvent] = []
+    async for each in _each(ports):
+        if not isinstance(each, WaitingEvent):
+            found[each] = None
+        elif len(events) < _MOST_EVENTS:
+            events.append(each)
         if len(found) == at_most:
             break
-    return list(found)
+    return Found(list(found), events)
 
 
 async def overtaken(ports: Ports, generation: Generation) -> AsyncIterator[LeaseId]:
@@ -44,9 +62,9 @@ async def overtaken(ports: Ports, generation: Generation) -> AsyncIterator[Lease
         await ports.generations.finish(generation)
 
 
-async def _each(ports: Ports) -> AsyncIterator[LeaseId]:
-    async for lease_id in ports.leases.due(ports.now()):
-        yield lease_id
+async def _each(ports: Ports) -> AsyncIterator[LeaseId | WaitingEvent]:
+    async for due in ports.leases.due(ports.now()):
+        yield due
     for generation in (await ports.generations.all()).values():
         if not generation.is_finished:
             async for lease_id in overtaken(ports, generation):
@@ -60,6 +78,8 @@ async def overdue(ports: Ports, at_most: int) -> list[LeaseId]:
     """
     found: list[LeaseId] = []
     async for lease_id in ports.leases.due(ports.now() - LATE):
+        if isinstance(lease_id, WaitingEvent):
+            continue
         found.append(lease_id)
         if len(found) == _LOOKED_THROUGH:
             break
@@ -74,9 +94,9 @@ class Ages:
         self._known: dict[RoleName, int] = {}
 
     async def overtakes(self, lease: Lease) -> bool:
-        """Returns whether the lease is due only because its role was revoked. Raises ``Upstream``."""
-        role = lease.id.role
-        if lease.due_at <= self._ports.now() or not lease.state.is_open:
+        """Returns whether the lease is to end only because its role was revoked. Raises ``Upstream``."""
+        role, now = lease.id.role, self._ports.now()
+        if (lease.due_at <= now and not lease.lasts(now)) or not lease.state.is_open:
             return False
         if role not in self._known:
             self._known[role] = (await self._ports.generations.get(role)).number

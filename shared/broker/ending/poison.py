@@ -25,8 +25,8 @@ async def poison(ports: Ports, request_id: str, batch: Batch) -> int:
     """Moves the leases that are still due to STUCK. Returns their number.
 
     A lease that has ended, or that cannot be read, stays as it is. A lease that is not due is locked by a worker, or waits for
-    its own next attempt. One that is still to be prepared is left to the sweep. Raises ``Upstream`` if storage fails. Repeating
-    the call is harmless.
+    its own next attempt. One that is still to be prepared, or only to be told of, is left to the sweep. Raises ``Upstream`` if
+    storage fails. Repeating the call is harmless.
     """
     await ports.queued_markers.forget(batch.id)
     ages = Ages(ports)
@@ -43,7 +43,8 @@ async def _give_up(ports: Ports, request_id: str, lease_id: LeaseId, ages: Ages)
             return 0
         if lease is None or not lease.state.is_live:
             return 0
-        if not revoked and (lease.due_at > ports.now() or lease.is_to_prepare(ports.now()) or lease.lasts(ports.now())):
+        now = ports.now()
+        if not revoked and (lease.due_at > now or lease.is_to_prepare(now) or lease.lasts(now)):
             return 0
         cause = lease.cause or cause_of(lease, revoked=revoked)
         # The event comes before the move: if the worker dies in between, there are two events rather than none.

@@ -3,7 +3,7 @@
 Due are: active leases past their end, those that their role's generation has overtaken, leases whose worker died while making
 or ending them, leases that nobody has collected or claimed from a pool in time, failed attempts to end one whose pause is over,
 and ended ones past their retention. A lease for which nobody waits is not ended while there is time to prepare it: its message
-is sent again.
+is sent again. An active lease may be due before its end, only to be told of. Events that are due are published beside all that.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from shared.broker.ending.undo import claim, undo
 from shared.broker.issue.preparations import queue_again
 from shared.broker.pool.making import tell_failed
 from shared.broker.ports import Ports
+from shared.broker.telling.publish import publish_due
 from shared.broker.upkeep import keep_up
 from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
 from shared.core.lease import NOT_PROVEN, Cause, Lease, State
 from shared.core.message import Batch
 from shared.core.names import LeaseId
+from shared.core.ports.outbox import WaitingEvent
 from shared.resilience.priority import in_background
 from shared.resilience.tasks import all_of, both
 
@@ -60,30 +62,33 @@ async def sweep(ports: Ports, request_id: str) -> Summary:
     Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all.
     """
     due = await all_due(ports, _AT_MOST)
-    work = _Round(ports, request_id, due, seconds=ports.timing.asked_sweep)
-    results = await _with_a_look(ports, request_id, work)
+    work = _Round(ports, request_id, due.leases, seconds=ports.timing.asked_sweep)
+    results = await _with_a_look(ports, request_id, work, due.events)
     if work.left:
         await enqueue(ports, await not_queued(ports, work.left))
-    return await _noted(ports, _summary(results), due)
+    return await _noted(ports, _summary(results), due.leases)
 
 
 async def sweep_on_time(ports: Ports, request_id: str, *, few: int = FEW) -> Summary:
     """The timer's sweep: ends a few itself, and leaves more to the queue. Raises as ``sweep``."""
-    due = mine = await all_due(ports, _AT_MOST)
+    found = await all_due(ports, _AT_MOST)
+    due = mine = found.leases
     if len(due) > few:
         fresh = await not_queued(ports, due)
         mine = fresh if len(fresh) <= few else await enqueue(ports, fresh)
         # What has waited since an earlier sweep may wait for nobody: a few of those are ended here each time.
         waited = sorted(set(due).difference(fresh))
         mine = [*mine, *waited[: max(0, few - len(mine))]]
-    results = await _with_a_look(ports, request_id, _Round(ports, request_id, mine, seconds=ports.timing.sweep))
+    work = _Round(ports, request_id, mine, seconds=ports.timing.sweep)
+    results = await _with_a_look(ports, request_id, work, found.events)
     results["remaining"] += len(due) - len(mine)
     return await _noted(ports, _summary(results), due)
 
 
-async def _with_a_look(ports: Ports, request_id: str, work: _Round) -> Counter[str]:
-    """The round's results, and beside it what waits for Azure to answer is given a chance to go on."""
-    words, looked = await both(work.run(), probe_outage(ports, request_id))
+async def _with_a_look(ports: Ports, request_id: str, work: _Round, events: Sequence[WaitingEvent]) -> Counter[str]:
+    """The round's results. Beside it what waits for Azure to answer is given a chance to go on, and events are published."""
+    rest = both(probe_outage(ports, request_id), publish_due(ports, request_id, events))
+    words, (looked, _) = await both(work.run(), rest)
     return Counter([*words, *([_word(looked)] if looked else [])])
 
 
@@ -172,7 +177,14 @@ class _Round:
 
     async def _deal_with(self, lease: Lease) -> str | None:
         try:
-            return await self._move_on(lease)
+            revoked = await self._ages.overtakes(lease)
+            if not revoked and await self._lives_on(lease):
+                return None
+            return (
+                await self._prune(lease)
+                if lease.state is State.ENDED
+                else await self._end(lease, cause_of(lease, revoked=revoked), role_revoked=revoked)
+            )
         except LostRace:
             return None
         except Upstream:
@@ -182,22 +194,22 @@ class _Round:
             log.exception("the sweep failed on lease %s", lease.id)
             return "remaining"
 
-    async def _move_on(self, lease: Lease) -> str | None:
-        revoked, now = await self._ages.overtakes(lease), self._ports.now()
-        if revoked:
-            return await self._end(lease, Cause.REVOKED)
+    async def _lives_on(self, lease: Lease) -> bool:
+        """Returns whether the lease is not to end, or to be forgotten. Does what else it is due for."""
+        now = self._ports.now()
         if lease.due_at > now:
-            return None
+            return True
+        if lease.is_to_be_told(now):
+            await self._ports.leases.swap(lease.end_told(), former=lease)
+            return True
+        if lease.lasts(now):
+            await keep_up(self._ports, lease)
+            return True
         if lease.is_to_prepare(now):
             # Its message was lost, or its worker has died.
             await queue_again(self._ports, lease)
-            return None
-        if lease.lasts(now):
-            await keep_up(self._ports, lease)
-            return None
-        if lease.state is State.ENDED:
-            return await self._prune(lease)
-        return await self._end(lease, cause_of(lease, revoked=False))
+            return True
+        return False
 
     async def _prune(self, lease: Lease) -> str:
         # First: the lease's record is what tells whom it has made.
@@ -206,10 +218,10 @@ class _Round:
         await self._ports.leases.remove(lease)
         return "pruned"
 
-    async def _end(self, lease: Lease, cause: Cause) -> str:
+    async def _end(self, lease: Lease, cause: Cause, *, role_revoked: bool) -> str:
         if lease.is_for_pool and cause is Cause.UNFINISHED:
             await tell_failed(self._ports, lease.id.role, NOT_PROVEN)
-        async with await claim(self._ports, lease, cause) as lock:
+        async with await claim(self._ports, lease, cause, role_revoked=role_revoked) as lock:
             ended = await undo(self._ports, lock, request_id=self._request_id, within=self._ports.timing.sweep_undo)
         return _word(ended)
 

@@ -30,12 +30,16 @@ class Freshness(Enum):
     """This worker, which has learned no id: most likely nothing is there, and nobody waits for it to appear."""
 
 
-async def claim(ports: Ports, lease: Lease, cause: Cause) -> LeaseLock:
-    """Moves the lease to ENDING, held by this worker. Raises ``LostRace``, also when another is ending it; ``Upstream``."""
+async def claim(ports: Ports, lease: Lease, cause: Cause, *, role_revoked: bool = False) -> LeaseLock:
+    """Moves the lease to ENDING, held by this worker. Raises ``LostRace``, also when another is ending it; ``Upstream``.
+
+    ``role_revoked``: it ends because its role was revoked.
+    """
     if lease.is_being_ended(ports.now()):
         raise LostRace("another worker is ending it")
     lock = LeaseLock(ports, lease)
-    await lock.move(lambda it: it.ending(cause, ports.now(), lock.until()))
+    of_role = role_revoked or lease.role_revoked
+    await lock.move(lambda it: replace(it, role_revoked=of_role).ending(cause, ports.now(), lock.until()))
     return lock
 
 

@@ -17,6 +17,7 @@ from shared.broker.pool.making import open_for_pool
 from shared.broker.pool.watch import watch
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by
+from shared.broker.telling.announce import announce_low
 from shared.core.errors import LeaseholdError, LostRace, Unreadable
 from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
@@ -200,6 +201,7 @@ class _Fill:
         since = filling.hungry_since
         if is_low(ready, wanted) and since is not None and since + LOW_FOR <= self.ports.now():
             log.error("pool_low role=%s ready=%d wanted=%d since=%s", name, ready, wanted, _text(since))
+            await announce_low(self.ports, name, filling, since, ready=ready, wanted=wanted)
 
     async def _end_unhinted(self, name: RoleName) -> None:
         """Ends what still stands in the pool of a role that has none any more, and to which no hint leads."""

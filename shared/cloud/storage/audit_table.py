@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,19 +17,19 @@ from shared.cloud.lenient import readable
 from shared.cloud.storage.audit_place import NO_CURSOR, Place, after, partition, start
 from shared.cloud.storage.audit_rows import audit_event, audit_row
 from shared.cloud.storage.lease_rows import instant_key
-from shared.cloud.storage.table_operations import Row, put
-from shared.cloud.storage.tables import Table, chunked, joined, quoted
+from shared.cloud.storage.table_operations import Row, put, update
+from shared.cloud.storage.tables import Table, chunked, etag_of, joined, quoted
 from shared.cloud.system import SystemClock
 from shared.core.audit import AuditEvent
-from shared.core.errors import Malformed, Refused
-from shared.core.forms import COUNT, RUN
+from shared.core.errors import LostRace, Malformed, Refused
+from shared.core.forms import COUNT, PUBLISHED, RUN
 from shared.core.lease import State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.page import Page
-from shared.core.ports.run_history import Count, Noted, Run
+from shared.core.ports.run_history import Count, Noted, Publishing, Run
 from shared.core.ports.system import Clock, Ids
-from shared.core.typed import instant, named, whole
+from shared.core.typed import instant, named, typed, whole
 
 _BAD_REQUEST = 400
 _DAY = timedelta(days=1)
@@ -38,6 +39,8 @@ _SECONDS = 10.0
 _JOURNAL = ("journal", "sweep")
 _RECONCILED = ("journal", "reconcile")
 _COUNTED = ("journal", "count")
+_PUBLISHED = ("journal", "events")
+_TRIES = 5
 
 
 class TableAudit:
@@ -99,9 +102,10 @@ class TableRunHistory:
     async def noted(self) -> Noted:
         """Makes one range read."""
         rows = {row["RowKey"]: row async for row in self._table.scan(f"PartitionKey eq '{_JOURNAL[0]}'")}
+        publishing = _publishing(rows.get(_PUBLISHED[1]))
         sweep, reconciliation, count = (rows.get(key) for _, key in (_JOURNAL, _RECONCILED, _COUNTED))
         overdue = readable(_overdue, sweep) if sweep is not None else None
-        return Noted(_run(sweep), _run(reconciliation), _count(count), overdue or ())
+        return Noted(_run(sweep), _run(reconciliation), _count(count), overdue or (), publishing)
 
     async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
         """Makes one write."""
@@ -129,6 +133,19 @@ class TableRunHistory:
         lists = chunked("Leases", json.dumps(listed)) | chunked("Unreadable", json.dumps(count.unreadable))
         row = _key(_COUNTED) | COUNT.stamp | {"At": count.at.isoformat(), **lists}
         await self._table.write([put(row)])
+
+    async def published(self, at: datetime, *, last_error: str, dropped: int) -> None:
+        """Makes a point read, and a conditional write if there is something to note. Another's note in between is kept."""
+        for _ in range(_TRIES):
+            row = await self._table.read(*_PUBLISHED)
+            former = _publishing(row)
+            if not dropped and former.last_error == last_error:
+                return
+            noted = {"At": at.isoformat(), "LastError": last_error, "Dropped": former.dropped + dropped}
+            with suppress(LostRace):
+                written = _key(_PUBLISHED) | PUBLISHED.stamp | noted
+                await self._table.write([update(written, etag_of(row) if row is not None else "")])
+                return
 
     async def last_count(self) -> Count | None:
         """Makes one point read."""
@@ -168,6 +185,17 @@ def _readable_count(row: Row) -> Count:
         leases = {(named(RoleName, role), State(state)): whole(number) for role, state, number in listed}
         unreadable = tuple(LeaseId.parse(each) for each in json.loads(joined("Unreadable", row) or "[]"))
         return Count(instant(row["At"]).astimezone(UTC), leases, unreadable)
+
+
+def _publishing(row: Row | None) -> Publishing:
+    """As ``_run``: what cannot be read is as if nothing had been noted."""
+    return (readable(_readable_publishing, row) if row is not None else None) or Publishing()
+
+
+def _readable_publishing(row: Row) -> Publishing:
+    with PUBLISHED.reading(row):
+        instant(row["At"])
+        return typed(Publishing(named(str, row["LastError"]), whole(row["Dropped"])))
 
 
 def _key(place: tuple[str, str]) -> dict[str, str]:

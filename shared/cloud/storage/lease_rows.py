@@ -29,6 +29,7 @@ from shared.core.readiness.record import Readiness
 from shared.kinds.registry import Kinds
 
 _INSTANT = "%Y%m%dT%H%M%S"
+_OF_POOLS = 3
 _STATES_OF_FORM_3 = {State.POOLED, State.PREPARED}
 _CAUSES_OF_FORM_3 = {Cause.UNCOLLECTED, Cause.DRAINED, Cause.TAMPERED}
 
@@ -131,7 +132,9 @@ def form_of_lease(lease: Lease) -> int:
     is_new = lease.state in _STATES_OF_FORM_3 or lease.cause in _CAUSES_OF_FORM_3 or lease.holder is None or lease.claim
     # An earlier version would undo a lease that waits for its message.
     is_queued = lease.state is State.PLANNED and lease.prepare_by is not None
-    return LEASE.newest if is_new or is_queued or len(lease.parts) > 1 else LEASE.written
+    if lease.is_due_early:
+        return LEASE.newest
+    return _OF_POOLS if is_new or is_queued or len(lease.parts) > 1 else LEASE.written
 
 
 def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
@@ -174,7 +177,8 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
 
 def _optional(lease: Lease) -> dict[str, Any]:
     """What few leases have: of the others, the row says nothing."""
-    instants = {"ready_at": lease.ready_at, "prepare_by": lease.prepare_by, "tokens_until": lease.tokens_until}
+    names = ("ready_at", "prepare_by", "tokens_until", "tell_at")
+    instants: dict[str, datetime | None] = {name: getattr(lease, name) for name in names}
     fields = {
         **{name: each.isoformat() for name, each in instants.items() if each is not None},
         "failed_with": lease.failed_with,
@@ -183,6 +187,8 @@ def _optional(lease: Lease) -> dict[str, Any]:
         "lenient": lease.lenient,
         "readiness": _readiness(lease.readiness) if lease.readiness is not None else None,
         "asked": dict(lease.asked),
+        "told": lease.told,
+        "role_revoked": lease.role_revoked,
     }
     return {name: value for name, value in fields.items() if value}
 

@@ -27,7 +27,6 @@ from shared.cloud.storage.lease_rows import (
     index_keys,
     index_rows,
     indexed_id,
-    instant_key,
     key_key,
     key_row,
     lease_key,
@@ -36,6 +35,7 @@ from shared.cloud.storage.lease_rows import (
     role_index,
     view_text,
 )
+from shared.cloud.storage.outbox_table import TEXT, created, due_until, read_waiting
 from shared.cloud.storage.scope_index import (
     granted,
     granted_of_unaligned,
@@ -53,7 +53,9 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import FORM, Lease, LeaseView, State
 from shared.core.life import OPEN
 from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName, shard_of
+from shared.core.outgoing.event import OutgoingEvent
 from shared.core.ports.leases import GrantedLease, HeldLease, LeaseQuery, Room
+from shared.core.ports.outbox import WaitingEvent
 from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
 from shared.core.reach import Reach
@@ -98,8 +100,8 @@ class TableLeases:
         row = await self._table.read(shard_of(digest), key_key(digest))
         return read_key(row) if row is not None else None
 
-    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
-        """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves.
+    async def swap(self, lease: Lease, *, former: Lease, events: Sequence[OutgoingEvent] = ()) -> Lease:
+        """One transaction: the lease's row, the due row if it moves, what listings read if that changes, or moves; events.
 
         The rows of scopes that the lease's own row names go at its end. A lease that an older version has written gets them.
         A lease that was granted less than was planned has fewer of them, or others.
@@ -118,6 +120,7 @@ class TableLeases:
         less = lease.footprint != former.footprint and places != by_scope(self._kinds, former)
         if less or lease.by_scope != former.by_scope or lease.holder != former.holder:
             operations += [put(row) for row in scope_rows(lease, places)]
+        operations += created(events, lease.id.shard)
         if lease.state is State.STUCK and (former.state is not State.STUCK or former.form < FORM):
             await self._stuck.note(lease.id)
         swapped = await self._commit(replace(lease, form=form_of_lease(lease)), write_id, operations)
@@ -158,17 +161,15 @@ class TableLeases:
         over = f"Form eq {KEY_ELSEWHERE} and Until lt '{now.isoformat()}'"
         await all_of(*(self._forget_keys(f"{between(shard, key_key(''))} and {over}") for shard in PARTITIONS))
 
-    async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
+    async def due(self, now: datetime) -> AsyncIterator[LeaseId | WaitingEvent]:
         """Sixteen range reads at once; where nothing is due they read no row."""
-        until = f"due_{instant_key(now)}~"
-        conditions = [f"PartitionKey eq '{shard}' and RowKey ge 'due_' and RowKey lt '{until}'" for shard in PARTITIONS]
-        scans = [self._table.scan(condition, select=["RowKey"]) for condition in conditions]
+        scans = [self._table.scan(due_until(shard, now), select=["RowKey", TEXT]) for shard in PARTITIONS]
         firsts = await asyncio.gather(*(anext(scan, None) for scan in scans))
-        for first, scan in zip(firsts, scans, strict=True):
+        for shard, first, scan in zip(PARTITIONS, firsts, scans, strict=True):
             if first is not None:
-                yield due_id(first["RowKey"])
+                yield read_waiting(first, shard) or due_id(first["RowKey"])
                 async for row in scan:
-                    yield due_id(row["RowKey"])
+                    yield read_waiting(row, shard) or due_id(row["RowKey"])
 
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
         """Sixteen range reads at once, merged the newest first; as many more for those that have ended. See ``lease_index``.

@@ -20,7 +20,7 @@ from shared.core.errors import LostRace
 from shared.core.forms import POOL_FILLING, POOL_HINT
 from shared.core.names import LeaseId, RoleName
 from shared.core.pool import Filling, Hint
-from shared.core.typed import instant, named, whole
+from shared.core.typed import instant, named, typed, whole
 
 _FILLING = "~filling"
 _TRIES = 10
@@ -101,6 +101,7 @@ def _filling_row(role: RoleName, filling: Filling) -> Row:
         "HungrySince": _text(filling.hungry_since),
         "LastError": filling.last_error,
         "Until": _text(filling.until),
+        **({"LowTold": True} if filling.low_told else {}),
     }
     return {"PartitionKey": role, "RowKey": _FILLING} | POOL_FILLING.stamp | content
 
@@ -122,7 +123,9 @@ def _hint(row: Row) -> Hint:
 def _filling(row: Row) -> Filling:
     with POOL_FILLING.reading(row):
         next_at, since, until = (_instant(row[name]) for name in ("NextAt", "HungrySince", "Until"))
-        return Filling(whole(row["Failures"]), next_at, since, named(str, row["LastError"]), until)
+        # Rows of before there were events lack the last property.
+        low_told = row.get("LowTold", False)
+        return typed(Filling(whole(row["Failures"]), next_at, since, named(str, row["LastError"]), until, low_told=low_told))
 
 
 def _instant(stored: str) -> datetime | None:

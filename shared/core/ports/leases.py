@@ -12,6 +12,8 @@ from shared.core.generation import Generation
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.outgoing.event import OutgoingEvent
+from shared.core.ports.outbox import WaitingEvent
 from shared.core.ports.page import Page
 from shared.core.reach import Reach
 
@@ -89,8 +91,11 @@ class Leases(Protocol):
         """The key of that digest, be it past its time."""
         ...
 
-    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
-        """Replaces ``former`` if it is still as it was; raises ``LostRace`` when not."""
+    async def swap(self, lease: Lease, *, former: Lease, events: Sequence[OutgoingEvent] = ()) -> Lease:
+        """Replaces ``former`` if it is still as it was; raises ``LostRace`` when not.
+
+        The events that tell of the move are stored with it, and are due at once: both are stored, or neither is.
+        """
         ...
 
     async def get(self, lease_id: LeaseId) -> Lease | None:
@@ -108,8 +113,11 @@ class Leases(Protocol):
         """Forgets keys that are past their time and lie in other partitions than their leases, which may never have come."""
         ...
 
-    def due(self, now: datetime) -> AsyncIterator[LeaseId]:
-        """The ids of those with ``due_at`` up to now, oldest first within each partition. Reads nothing else."""
+    def due(self, now: datetime) -> AsyncIterator[LeaseId | WaitingEvent]:
+        """The ids of those with ``due_at`` up to now, oldest first within each partition. Reads nothing else.
+
+        Among them are the events of the outbox that are due.
+        """
         ...
 
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:

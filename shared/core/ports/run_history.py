@@ -29,6 +29,17 @@ type Run = tuple[datetime, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
+class Publishing:
+    """How publishing events went. ``last_error`` is the code of the last failure; empty since events were published again.
+
+    ``dropped`` counts the events that were never published, since the store was made.
+    """
+
+    last_error: str = ""
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """The whole history. ``overdue``: leases that the last sweep has left and that had been due for long."""
 
@@ -36,6 +47,7 @@ class Noted:
     reconciliation: Run | None = None
     count: Count | None = None
     overdue: tuple[LeaseId, ...] = ()
+    publishing: Publishing = Publishing()
 
 
 class RunHistory(Protocol):
@@ -63,6 +75,13 @@ class RunHistory(Protocol):
 
     async def counted(self, count: Count) -> None:
         """Notes the numbers of leases."""
+        ...
+
+    async def published(self, at: datetime, *, last_error: str, dropped: int) -> None:
+        """Notes that events were to be published, why that failed, and how many more were dropped.
+
+        If there is nothing new to note, writes nothing.
+        """
         ...
 
     async def last_count(self) -> Count | None:

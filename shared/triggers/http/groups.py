@@ -7,6 +7,7 @@ from shared.triggers.http import (
     auth_roles,
     collecting,
     contract,
+    events,
     explain,
     issuing,
     leases,
@@ -32,6 +33,7 @@ GROUPS: tuple[Api, ...] = (
     whoami.api,
     audit.api,
     explain.api,
+    events.api,
     operator.api,
     contract.api,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.broker import inspect
 from shared.broker.ending.sweep import Summary, sweep
-from shared.broker.inspect import Status
+from shared.broker.inspect import Events, Status
 from shared.broker.reconcile.reconcile import Finding, Reconciliation, Result, reconcile
 from shared.core.errors import LeaseholdError
 from shared.triggers import safe_log
@@ -95,6 +95,14 @@ _POOLS = Value(
     },
     lambda pools: {name: asdict(it) | {"oldest": time(it.oldest) if it.oldest else None} for name, it in pools.items()},
 )
+_EVENTS = Record[Events](
+    "",
+    "There while events are published (docs/events.md).",
+    Field("waiting", WHOLE, lambda it: it.waiting.count, "Events that wait now, those that were just written among them."),
+    Field("oldest", maybe(INSTANT), lambda it: it.waiting.oldest, "When the oldest of them was written."),
+    Field("last_error", TEXT, lambda it: it.last_error, "Why events could not be published last; empty if they could."),
+    Field("dropped", WHOLE, lambda it: it.dropped, "Events that were never published; the audit trail says why."),
+)
 STATUS = Record[Status](
     "Status",
     "How the broker is doing.",
@@ -161,6 +169,7 @@ STATUS = Record[Status](
         lambda it: it.pools,
         "The roles that have a pool, by name.",
     ),
+    Field("events", _EVENTS, lambda it: it.events, optional=True),
     Field(
         "warnings",
         Items(TEXT),

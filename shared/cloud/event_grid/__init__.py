@@ -1,0 +1,1 @@
+"""Azure Event Grid, to which the broker publishes its events."""

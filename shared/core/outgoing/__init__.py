@@ -1,0 +1,1 @@
+"""The events that the broker publishes for others: what each tells, and its schema. Pure."""
