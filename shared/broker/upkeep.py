@@ -29,9 +29,9 @@ async def renewed_at_vault(ports: Ports, lease: Lease, renewed: Lease) -> Lease:
 
 async def keep_up(ports: Ports, lease: Lease) -> None:
     """Tells the vault of an active lease's end. Raises ``Upstream`` if storage fails."""
-    told = await _told(ports, lease, lease, lease.expires_at) if lease.delivery is not None else lease.kept_up()
+    kept_up = await _told(ports, lease, lease, lease.expires_at) if lease.delivery is not None else lease.kept_up()
     with suppress(LostRace):
-        await ports.leases.swap(told, former=lease)
+        await ports.leases.swap(kept_up, former=lease)
 
 
 async def _told(ports: Ports, lease: Lease, after: Lease, expires: datetime) -> Lease:

@@ -41,21 +41,21 @@ async def test_the_credential_lies_in_the_vault_and_is_in_no_answer(target: Any)
     """The answer names the version, and what lies there signs in."""
     world = to_a_vault(target)
     made = await issued(world)
-    lease, told = made.lease, delivered(made)
-    assert f"{VAULT}/secrets/lh-web-{lease.id.ulid}/{told.secret_version}" == told.secret_id
+    lease, answered = made.lease, delivered(made)
+    assert f"{VAULT}/secrets/lh-web-{lease.id.ulid}/{answered.secret_version}" == answered.secret_id
     lies = json.loads(lying(world, lease))
     assert "expires_at" not in lies
     assert {"type", "credential", "client_id", "client_secret", "tenant_id"} <= {*lies}
-    version = world.vaults.newest(VAULT, told.secret_name)
+    version = world.vaults.newest(VAULT, answered.secret_name)
     assert (lease.issued_at, lease.expires_at) == (version.begins, version.expires)
     assert {
         "lease": lease.id,
         "role": "web",
         "client-id": lies["client_id"],
         "tenant-id": TENANT,
-    }.items() <= version.told.tags.items()
-    assert f"{lease.expires_at:%Y-%m-%dT%H:%M:%SZ}" == version.told.tags["expires"]
-    assert "application/vnd.leasehold.credential+json" == version.told.content_type
+    }.items() <= version.shown.tags.items()
+    assert f"{lease.expires_at:%Y-%m-%dT%H:%M:%SZ}" == version.shown.tags["expires"]
+    assert "application/vnd.leasehold.credential+json" == version.shown.content_type
 
 
 async def test_a_delivery_takes_one_call_more() -> None:
@@ -370,8 +370,8 @@ async def test_a_renewal_tells_the_vault() -> None:
     assert lease.delivery is not None
     version = world.vaults.newest(VAULT, lease.delivery.name)
     assert renewed.expires_at == version.expires
-    assert f"{renewed.expires_at:%Y-%m-%dT%H:%M:%SZ}" == version.told.tags["expires"]
-    assert lease.id == version.told.tags["lease"]
+    assert f"{renewed.expires_at:%Y-%m-%dT%H:%M:%SZ}" == version.shown.tags["expires"]
+    assert lease.id == version.shown.tags["lease"]
 
 
 async def test_a_renewal_does_not_wait_for_a_vault_that_is_away() -> None:
@@ -384,8 +384,8 @@ async def test_a_renewal_does_not_wait_for_a_vault_that_is_away() -> None:
     assert "vault_unreachable" == renewed.last_error
     world.vaults.refusing.clear()
     await swept(world, after=61)
-    told = stored(world)
-    assert (State.ACTIVE, "", renewed.expires_at) == (told.state, told.last_error, told.due_at)
+    answered = stored(world)
+    assert (State.ACTIVE, "", renewed.expires_at) == (answered.state, answered.last_error, answered.due_at)
     assert lease.delivery is not None
     assert renewed.expires_at == world.vaults.newest(VAULT, lease.delivery.name).expires
     await swept(world, after=400)

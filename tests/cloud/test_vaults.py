@@ -167,8 +167,8 @@ async def test_no_token_goes_to_another_tenants_vault(cloud: Cloud, on_azure: Si
         await put(on_azure, FOREIGN_VAULT)
     assert FOREIGN == refused.value.azure_code
     calls = cloud.control("GET", "calls")
-    told = [each for each in (calls["calls"] if isinstance(calls, dict) else calls) if "foreign" in str(each.get("host"))]
-    assert {401} == {each["status"] for each in told}
+    found = [each for each in (calls["calls"] if isinstance(calls, dict) else calls) if "foreign" in str(each.get("host"))]
+    assert {401} == {each["status"] for each in found}
 
 
 async def test_what_lies_there_is_what_the_form_says(cloud: Cloud, on_azure: Side) -> None:

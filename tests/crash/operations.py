@@ -147,9 +147,11 @@ def _delivered(target: Target) -> Iterator[Operation]:
     named = {"ask", "take up", "message lost", "claim", "claim once", "revoke queued"}
     every = [*scenarios(target), *(each for each in lives(target) if each.name in named), *forced(target)[:1]]
     for scenario in every:
-        told = "revoke" if scenario.name == "force revoke" else _TOLD_DELIVERED.get(scenario.name, _TOLD.get(scenario.name, ""))
+        audited = (
+            "revoke" if scenario.name == "force revoke" else _TOLD_DELIVERED.get(scenario.name, _TOLD.get(scenario.name, ""))
+        )
         rest = filled_again if scenario.name.startswith("claim") else at_once
-        yield Operation(scenario.delivered("delivered", Delivery((VAULT,))), told, rest)
+        yield Operation(scenario.delivered("delivered", Delivery((VAULT,))), audited, rest)
     for scenario in (each for each in every if each.name in {"issue", "renew", "revoke", "sweep", "take up"}):
         shared = scenario.delivered("delivered under a shared name", Delivery((VAULT,), SHARED))
         yield Operation(shared, _TOLD_DELIVERED.get(scenario.name, _TOLD.get(scenario.name, "")), at_once)

@@ -60,22 +60,25 @@ async def test_the_credential_is_read_from_the_vault_and_is_over_with_its_lease(
     issued = await web.call("POST", "roles/delivered/leases", {"ttl": "15m"})
     assert 201 == issued.status_code
     answer = issued.json()
-    told, lease = answer["credential"], answer["lease"]
-    assert "delivered" == told["type"]
-    assert f"{VAULT}/secrets/{told['secret_name']}/{told['secret_version']}" == told["key_vault_secret_id"]
-    assert {"vault": VAULT, "name": told["secret_name"], "version": told["secret_version"], "state": "delivered"} == lease[
-        "delivery"
-    ]
-    read = await consumed(deployment, f"{told['secret_name']}/{told['secret_version']}")
+    answered, lease = answer["credential"], answer["lease"]
+    assert "delivered" == answered["type"]
+    assert f"{VAULT}/secrets/{answered['secret_name']}/{answered['secret_version']}" == answered["key_vault_secret_id"]
+    assert {
+        "vault": VAULT,
+        "name": answered["secret_name"],
+        "version": answered["secret_version"],
+        "state": "delivered",
+    } == lease["delivery"]
+    read = await consumed(deployment, f"{answered['secret_name']}/{answered['secret_version']}")
     assert 200 == read.status_code
     value = json.loads(read.json()["value"])
     assert value["client_secret"] not in issued.text
     assert await signs_in(deployment, value)
     again = await web.must("GET", f"leases/{lease['id']}/credential")
-    assert told == again["credential"]
+    assert answered == again["credential"]
     await web.must("DELETE", f"leases/{lease['id']}")
     await deployment.settled()
-    assert 404 == (await consumed(deployment, told["secret_name"])).status_code
+    assert 404 == (await consumed(deployment, answered["secret_name"])).status_code
     ended = await web.must("GET", f"leases/{lease['id']}")
     assert ("ended", "ended") == (ended["state"], ended["delivery"]["state"])
     assert before == await deployment.objects()
@@ -105,9 +108,9 @@ async def test_from_a_pool_it_takes_one_write_to_graph_and_one_to_the_vault(depl
     admin, web = await deployment.broker("admin"), await deployment.broker("vm-web")
     await full(deployment, "at-once", 1)
     answer = await web.must("POST", "roles/at-once/leases", {})
-    told = answer["credential"]
-    assert f"lh-at-once-{answer['lease']['id'].partition('.')[2]}" == told["secret_name"]
-    assert 200 == (await consumed(deployment, told["secret_name"])).status_code
+    answered = answer["credential"]
+    assert f"lh-at-once-{answer['lease']['id'].partition('.')[2]}" == answered["secret_name"]
+    assert 200 == (await consumed(deployment, answered["secret_name"])).status_code
     await full(deployment, "at-once", 1)
     await admin.must("DELETE", "roles/at-once?revoke=true")
     await deployment.settled()
@@ -161,5 +164,5 @@ async def test_an_ask_names_one_of_the_roles_vaults(deployment: Deployment) -> N
     refused = await web.call("POST", "roles/asked/leases", body)
     assert (400, ["delivery.vault"]) == (refused.status_code, [each["path"] for each in refused.json()["errors"]])
     assert 403 == (await stranger.call("POST", "roles/asked/leases", body)).status_code
-    told = stable(await web.call("POST", "roles/asked/leases", {"delivery": {"vaults": []}}))
-    assert "malformed" == told["code"]
+    answered = stable(await web.call("POST", "roles/asked/leases", {"delivery": {"vaults": []}}))
+    assert "malformed" == answered["code"]

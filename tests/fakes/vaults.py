@@ -29,7 +29,7 @@ class StoredVersion:
     """A version, with its value."""
 
     value: str
-    told: SecretVersion
+    shown: SecretVersion
     expires: datetime
     begins: datetime
 
@@ -61,8 +61,8 @@ class FakeVaults:
     def value(self, vault: str, name: str, version: str = "") -> str:
         """What a reader gets. Raises ``Absent``, ``Refused`` if the version is disabled."""
         secret = self._secret(vault, name)
-        found = next((each for each in secret.versions if each.told.version == version), secret.versions[-1])
-        if not found.told.is_enabled:
+        found = next((each for each in secret.versions if each.shown.version == version), secret.versions[-1])
+        if not found.shown.is_enabled:
             raise Refused(status=403, azure_code="SecretDisabled")
         return found.value
 
@@ -92,12 +92,12 @@ class FakeVaults:
             if secret.deleting_until is not None:
                 raise self._deleted(secret)
             number = f"{len(secret.versions) + 1:032x}"
-            told = SecretVersion(
+            shown = SecretVersion(
                 number, True, dict(tags), self.clock.now(), CONTENT_TYPES[content.format], vault not in self.purge_protected
             )
-            secret.versions.append(StoredVersion(value, told, expires, begins))
+            secret.versions.append(StoredVersion(value, shown, expires, begins))
             self._list(vault, name)
-            return told
+            return shown
 
         return await self.calls.through("vaults.set_secret", effect, vault, name)
 
@@ -107,7 +107,7 @@ class FakeVaults:
         def effect() -> Sequence[SecretVersion]:
             self._require(vault)
             secret = self._vault(vault).get(name.lower())
-            return [each.told for each in secret.versions] if secret is not None and secret.deleting_until is None else []
+            return [each.shown for each in secret.versions] if secret is not None and secret.deleting_until is None else []
 
         return await self.calls.through("vaults.versions", effect, vault, name)
 
@@ -125,11 +125,11 @@ class FakeVaults:
 
         def effect() -> None:
             self._require(vault)
-            found = next((each for each in self._secret(vault, name).versions if each.told.version == version), None)
+            found = next((each for each in self._secret(vault, name).versions if each.shown.version == version), None)
             if found is None:
                 raise Absent(status=404, azure_code="SecretNotFound")
-            enabled = found.told.is_enabled if is_enabled is None else is_enabled
-            found.told = replace(found.told, tags=dict(tags) if tags is not None else found.told.tags, is_enabled=enabled)
+            enabled = found.shown.is_enabled if is_enabled is None else is_enabled
+            found.shown = replace(found.shown, tags=dict(tags) if tags is not None else found.shown.tags, is_enabled=enabled)
             found.expires = expires or found.expires
             self._list(vault, name)
 
@@ -168,7 +168,9 @@ class FakeVaults:
 
         def effect() -> Sequence[NamedSecret]:
             self._require(vault)
-            there = [(name, each.versions[-1].told) for name, each in self._vault(vault).items() if each.deleting_until is None]
+            there = [
+                (name, each.versions[-1].shown) for name, each in self._vault(vault).items() if each.deleting_until is None
+            ]
             return [NamedSecret(name, newest.tags, newest.created) for name, newest in there]
 
         return await self.calls.through("vaults.secrets", effect, vault)
@@ -205,6 +207,6 @@ class FakeVaults:
         if secret is None or secret.deleting_until is not None:
             return
         for each in secret.versions:
-            owner = lease_tagged(each.told.tags)
-            if each.told.is_enabled and owner is not None:
-                self.cloud.elsewhere[Thing(KIND, owner, f"{vault}/{name.lower()}")] = json.dumps(dict(each.told.tags))
+            owner = lease_tagged(each.shown.tags)
+            if each.shown.is_enabled and owner is not None:
+                self.cloud.elsewhere[Thing(KIND, owner, f"{vault}/{name.lower()}")] = json.dumps(dict(each.shown.tags))

@@ -247,7 +247,9 @@ class Machine(RuleBasedStateMachine):
         result = {(event.lease, event.operation) for event in self.on_azure.audit.events if event.outcome == "done"}
         ended = [lease.id for lease in self.on_azure.seen.values() if lease.state is State.ENDED]
         assert [] == [each for each in ended if (each, "end") not in result], "ended, and nobody told"
-        assert [] == [each for each in self.given if not result & {(each, told) for told in _HANDED_OUT}], "given in silence"
+        assert [] == [each for each in self.given if not result & {(each, operation) for operation in _HANDED_OUT}], (
+            "given in silence"
+        )
 
 
 async def _issue(ports: Ports, caller: Caller, wanted: IssueRequest, key: str, preference: Preference | None) -> object:

@@ -42,8 +42,8 @@ def to_a_vault(target: Target | None = None, *, lag: float = 0.0, **more: Any) -
     """A role whose leases are delivered; ``more`` is about the delivery."""
     wanted = target or principal_target(1, 0, ready="token")
     delivery = Delivery(**({"vaults": (VAULT,)} | more))
-    kept = role(wanted, ttl=300, max_ttl=600, delivery=delivery, delivers_since=START)
-    return world(kept, lag=lag, kinds=kinds_for(wanted))
+    stored = role(wanted, ttl=300, max_ttl=600, delivery=delivery, delivers_since=START)
+    return world(stored, lag=lag, kinds=kinds_for(wanted))
 
 
 def lying(world: World, lease: Lease) -> str:

@@ -91,7 +91,7 @@ def due_next(due: Due, before: Lease, after: Lease) -> set[datetime]:
         Due.UNDOING: {SOON},
         Due.EXPIRY: {after.expires_at},
         Due.END: {after.expires_at},
-        Due.UPKEEP: {min(SOON, before.due_at)},
+        Due.UPKEEP: {SOON},
         Due.ATTEMPT: {LATER, *(NOW + timedelta(seconds=wait) for wait in (60, 15, 3600))},
         Due.RETENTION: {NOW + RETENTION},
         Due.AS_BEFORE: {before.due_at},

@@ -65,21 +65,21 @@ def test_is_to_the_letter_what_azures_library_signs(monkeypatch: pytest.MonkeyPa
 @CASES
 def test_is_to_the_letter_what_azurite_expects(permissions: str, container: str) -> None:
     """By its own function for signatures of that version."""
-    fields = ours(permissions, container)
+    signed = ours(permissions, container)
     fields = {
-        "version": fields["sv"],
-        "protocol": fields["spr"],
-        "startTime": fields["st"],
-        "expiryTime": fields["se"],
-        "permissions": fields["sp"],
+        "version": signed["sv"],
+        "protocol": signed["spr"],
+        "startTime": signed["st"],
+        "expiryTime": signed["se"],
+        "permissions": signed["sp"],
         "containerName": container,
-        "signedObjectId": fields["skoid"],
-        "signedTenantId": fields["sktid"],
-        "signedStartsOn": fields["skt"],
-        "signedExpiresOn": fields["ske"],
-        "signedService": fields["sks"],
-        "signedVersion": fields["skv"],
-        "signedResource": fields["sr"],
+        "signedObjectId": signed["skoid"],
+        "signedTenantId": signed["sktid"],
+        "signedStartsOn": signed["skt"],
+        "signedExpiresOn": signed["ske"],
+        "signedService": signed["sks"],
+        "signedVersion": signed["skv"],
+        "signedResource": signed["sr"],
     }
     script = (
         f"const azurite = require({json.dumps(str(AZURITE))});"
@@ -87,7 +87,7 @@ def test_is_to_the_letter_what_azurite_expects(permissions: str, container: str)
         f"console.log(azurite.generateBlobSASSignatureWithUDK({json.dumps(fields)}, 'c', 'acme', key)[0]);"
     )
     done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True, timeout=60)
-    assert fields["sig"] == done.stdout.strip()
+    assert signed["sig"] == done.stdout.strip()
 
 
 def test_begins_with_the_key_and_is_for_https_alone() -> None:

@@ -157,20 +157,6 @@ OBSERVING = (
         ("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
     ),
     role(
-        "d5a91429-5739-47e2-a06b-3470a27159e7",
-        "EventGrid Data Sender",
-        "Send events to Event Grid.",
-        (
-            "Microsoft.Authorization/*/read",
-            "Microsoft.EventGrid/topics/read",
-            "Microsoft.EventGrid/domains/read",
-            "Microsoft.EventGrid/partnerNamespaces/read",
-            "Microsoft.EventGrid/namespaces/read",
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
-        ),
-        ("Microsoft.EventGrid/events/send/action",),
-    ),
-    role(
         "73c42c96-874c-492b-b04d-ab87d138a893",
         "Log Analytics Reader",
         "Read and search all monitoring data and settings.",

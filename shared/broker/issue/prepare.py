@@ -164,8 +164,8 @@ class _Preparation:
         await delivering.put(self.lock, credential, begins=begins, deadline=order.deadline)
         ready, readiness, known = proven.ready, proven.readiness, ports.kinds.with_derived(before.knowing(footprint))
         # Told before the last move: nobody waits who could be refused if the trail does not take it.
-        told = ports.audit.record(_delivered(ports, self.request_id, known))
-        _, generation = await both(told, ports.generations.get(before.id.role))
+        recorded = ports.audit.record(_delivered(ports, self.request_id, known))
+        _, generation = await both(recorded, ports.generations.get(before.id.role))
         if before.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
         lease = await self.lock.release(

@@ -30,7 +30,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
 """Seconds between two attempts at a vault that is out of reach, or refuses."""
 _DOUBLINGS = 10
 _FORBIDDEN = 403
-_PASSING = (Throttled, Uncertain)
+_REPEATED = (Throttled, Uncertain)
 """What is repeated within the attempt: each of these calls does no harm when it is made twice."""
 
 
@@ -60,7 +60,7 @@ class Removal:
         vault, name = self.footprint.vault, self.footprint.name
         found, purges = self.footprint.version != "", self.footprint.purges
         try:
-            purges = await self.retry.call(lambda: self.vaults.delete(vault, name), on=_PASSING, deadline=self.deadline)
+            purges = await self.retry.call(lambda: self.vaults.delete(vault, name), on=_REPEATED, deadline=self.deadline)
             found = True
         except Absent:
             # It may have been deleted before, and not have been purged.
@@ -71,7 +71,7 @@ class Removal:
             self._keep()
             return found
         try:
-            await self.retry.call(lambda: self.vaults.purge(vault, name), on=_PASSING, deadline=self.deadline)
+            await self.retry.call(lambda: self.vaults.purge(vault, name), on=_REPEATED, deadline=self.deadline)
         except Absent:
             return found
         except Refused as refused:
@@ -88,7 +88,7 @@ class Removal:
     async def _disable(self) -> bool:
         vault, name = self.footprint.vault, self.footprint.name
         try:
-            versions = await self.retry.call(lambda: self.vaults.versions(vault, name), on=_PASSING, deadline=self.deadline)
+            versions = await self.retry.call(lambda: self.vaults.versions(vault, name), on=_REPEATED, deadline=self.deadline)
         except Absent:
             versions = ()
         mine = [each for each in versions if lease_tagged(each.tags) == self.footprint.lease]
@@ -102,7 +102,7 @@ class Removal:
         vault, name = self.footprint.vault, self.footprint.name
         with suppress(Absent):
             await self.retry.call(
-                lambda: self.vaults.update(vault, name, version, is_enabled=False), on=_PASSING, deadline=self.deadline
+                lambda: self.vaults.update(vault, name, version, is_enabled=False), on=_REPEATED, deadline=self.deadline
             )
 
     def _tell_if_newest(self, versions: Sequence[SecretVersion], mine: Sequence[SecretVersion]) -> None:

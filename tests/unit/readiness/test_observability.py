@@ -42,6 +42,7 @@ OBSERVED: dict[tuple[str, ...], set[str]] = {
         *("Key Vault Administrator", "Key Vault Reader", "Key Vault Secrets Officer"),
         *("Managed Identity Operator", "Managed Identity Contributor", "Virtual Machine Contributor"),
         *("Website Contributor", "Network Contributor", "DNS Zone Contributor", "Monitoring Reader", "Log Analytics Reader"),
+        "EventGrid Data Sender",
     },
     IN_STORAGE: {"Storage Blob Data Reader", "Storage Blob Data Contributor", "Storage Blob Data Owner"},
     IN_VAULTS: {"Key Vault Secrets User"},
