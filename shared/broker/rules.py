@@ -96,6 +96,12 @@ def unreadable(roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
     return {role.name: role.outdated for role in roles if role.is_unreadable}
 
 
+def require_answered(lease: Lease, role: Role) -> None:
+    """Raises ``Conflict`` if the role has all credentials put into vaults by now, and the lease's was to be in an answer."""
+    if lease.delivery is None and role.delivery is not None and role.delivery.required:
+        raise role_changed()
+
+
 def require_same_target(ports: Ports, lease: Lease, role: Role) -> str:
     """Raises ``Conflict`` if the role grants something else than the lease was issued for, or if the role cannot be read.
 

@@ -18,7 +18,7 @@ from shared.broker.issue.prepare import prepare
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
 from shared.core.delivery import Delivered, Delivery, DeliveryAsk
-from shared.core.errors import Absent, Conflict, Malformed, Refused, Throttled, Unavailable, Unreachable
+from shared.core.errors import Conflict, Malformed, Refused, Throttled, Unavailable, Unreachable
 from shared.core.lease import Cause, Lease, State
 from shared.core.preparing import PreparationFailed
 from shared.kinds.delivering import Content
@@ -109,90 +109,6 @@ async def test_a_dry_run_says_where_it_would_lie() -> None:
     assert would.delivery is not None
     assert (VAULT, "lh-{role}-{ulid}") == (would.delivery.vault, would.delivery.name)
     assert [] == world.calls.named("vaults")
-
-
-async def test_an_ended_lease_has_nothing_in_the_vault() -> None:
-    """The access ends first. Deleting and purging takes two calls."""
-    world = to_a_vault()
-    lease = (await issued(world)).lease
-    ended = await revoke(world.ports, request(), lease.id)
-    assert State.ENDED is ended.state
-    names = world.calls.names()
-    assert names.index("directory.delete_application") < names.index("vaults.delete")
-    assert ["vaults.delete", "vaults.purge"] == [call.name for call in world.calls.named("vaults")][1:]
-    assert [] == world.leftovers()
-    assert ended.delivery is not None
-    assert "ended" == ended.delivery.state
-
-
-async def test_what_a_vault_does_not_purge_is_success_and_is_told() -> None:
-    """Purge protection: the retention ends it, and nobody can read it meanwhile."""
-    world = to_a_vault(vaults=(PROTECTED_VAULT,))
-    lease = (await issued(world)).lease
-    ended = await revoke(world.ports, request(), lease.id)
-    assert State.ENDED is ended.state
-    assert ended.delivery is not None
-    assert "kept_by_azure" == ended.delivery.state
-    with pytest.raises(Absent):
-        lying(world, lease)
-
-
-async def test_a_deletion_that_takes_its_time_holds_back_nothing_else() -> None:
-    """The access has ended at once. The vault is asked again after five seconds and more, and no attempt has failed."""
-    world = to_a_vault()
-    world.vaults.deletion = 40.0
-    lease = (await issued(world)).lease
-    ending = await revoke(world.ports, request(), lease.id)
-    assert (State.ENDING, "vault_deleting", 0) == (ending.state, ending.last_error, ending.attempts)
-    assert [] == [each for each in world.cloud.applications.values() if each.wanted]
-    for _ in range(5):
-        await swept(world, after=30)
-    assert State.ENDED is stored(world).state
-    assert not [event for event in world.audit.events if event.operation == "end" and event.outcome == "failed"]
-
-
-@pytest.mark.parametrize("code", ["ForbiddenByFirewall", "ForbiddenByRbac"])
-async def test_a_vault_that_refuses_does_not_make_the_lease_stuck_within_a_week(code: str) -> None:
-    """The lease is ending for that part alone, and says so; afterwards it is what any refusal is."""
-    world = to_a_vault()
-    lease = (await issued(world)).lease
-    world.vaults.refusing[VAULT] = code
-    ending = await revoke(world.ports, request(), lease.id)
-    assert (State.ENDING, f"vault_unreachable: {code}") == (ending.state, ending.last_error)
-    assert ending.delivery is not None
-    assert "ending" == ending.delivery.state
-    for _ in range(20):
-        await swept(world, after=7500)
-    assert (State.ENDING, 0) == (stored(world).state, stored(world).attempts)
-    for _ in range(300):
-        await swept(world, after=3600)
-    assert State.STUCK is stored(world).state
-    world.vaults.refusing.clear()
-    await swept(world, after=7200)
-    assert State.ENDED is stored(world).state
-    assert [] == world.leftovers()
-
-
-async def test_of_a_shared_secret_the_lease_s_version_is_disabled_and_the_others_stay() -> None:
-    """Key Vault deletes no single version."""
-    world = to_a_vault(name=SHARED)
-    older, newer = (await issued(world)).lease, (await issued(world)).lease
-    await revoke(world.ports, request(), older.id)
-    with pytest.raises(Refused, match="SecretDisabled"):
-        lying(world, older)
-    assert lying(world, newer)
-    await revoke(world.ports, request(), newer.id)
-    with pytest.raises(Refused, match="SecretDisabled"):
-        lying(world, newer)
-    assert [] == world.leftovers()
-
-
-async def test_ending_the_newest_version_while_older_ones_live_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever reads by the name is refused, which is the safe side."""
-    world = to_a_vault(name=SHARED)
-    _, newer = (await issued(world)).lease, (await issued(world)).lease
-    await revoke(world.ports, request(), newer.id)
-    assert "newest_version_disabled" in caplog.text
 
 
 async def test_a_name_that_is_another_s_is_refused_before_anything_is_made() -> None:
@@ -397,3 +313,17 @@ async def test_the_holder_s_id_may_be_in_the_name() -> None:
     world = to_a_vault(name=SHARED)
     bobs = await issued(world, request(BOB))
     assert f"app-{BOB.object_id}" == delivered(bobs).secret_name
+
+
+@pytest.mark.parametrize("prefers", [None, Preference(wait=0)])
+async def test_what_was_to_be_answered_is_not_once_the_role_delivers(prefers: Preference | None) -> None:
+    """Neither to a repeat under a key nor to whoever collects: the secret would be in an answer."""
+    world = to_a_vault(required=False)
+    made = await issue_once(world.ports, request(), IssueRequest(WEB), "k", prefers)
+    if prefers is not None:
+        await prepare(world.ports, "worker", made.lease.id)
+    target = principal_target(1, 0, ready="token")
+    world.roles.keep(role(target, ttl=300, max_ttl=600, delivery=Delivery((VAULT,))))
+    with pytest.raises(Conflict) as refused:
+        await collect(world.ports, request(), made.lease.id, Preference())
+    assert "role_changed" == refused.value.stable_code

@@ -26,7 +26,7 @@ from shared.broker.issue.prepare import fail
 from shared.broker.issue.prove import known_already, prove, untried
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.ports import Actor, Ports
-from shared.broker.rules import asked_again, require_same_target
+from shared.broker.rules import asked_again, require_answered, require_same_target
 from shared.core.errors import (
     Absent,
     AmbiguousRefusal,
@@ -144,6 +144,7 @@ async def collect_now(
         role, issuing = await issuing_from(ports, actor.caller, lease.id.role)
         filled, _ = await filled_as_kept(ports, role, issuing, lease)
         require_same_target(ports, lease, filled.role)
+        require_answered(lease, role)
     except Rejected as refused:
         if lease.state is State.PREPARED:
             await _undone(ports, actor, lease, refused)
