@@ -62,11 +62,10 @@ class Azure:
         self.world.clock.source = lambda: START.timestamp() + clock.monotonic() - 1000.0
         first_party.settle(self.world)
         furnish(self.world, groups=self.groups)
-        self._add_account()
         made = [service() for service in AZURE]
         self.services = {service.name: service for service in made if service.endpoint.tls}
 
-    def _add_account(self) -> None:
+    def add_account(self) -> None:
         """A storage account with one container, at which the broker may assign every role."""
         kind = "Microsoft.Storage/storageAccounts"
         resource = Resource(self.account, kind, "westeurope", containers={"reports": Container(self.world.clock.now())})

@@ -129,6 +129,7 @@ class BrokerOnAzure(MemoryBroker):
         super().__post_init__()
         self.leases = self.opened(self.calls)
         self.azure = Azure(self.calls)
+        self.azure.add_account()
         self.elsewhere = CloudState(self.clock, self.ids)
         self.vaults = FakeVaults(self.calls, self.elsewhere, self.clock, ObjectId(self.azure.world.tenant_id))
         for name in (*ROLES, *POOLED):
