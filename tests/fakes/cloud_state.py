@@ -122,6 +122,8 @@ class CloudState:
     tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)  # by text: client id, scope and end
     app_roles: dict[ObjectId, dict[ObjectId, ObjectId]] = field(default_factory=dict)  # see ``tests.fakes.app_roles``
     unseen: dict[ObjectId, Upstream] = field(default_factory=dict)  # see ``tests.fakes.cloud_trust``
+    disabled: set[ObjectId] = field(default_factory=set)
+    """Client ids of service principals as which nobody may sign in."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)

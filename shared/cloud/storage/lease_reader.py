@@ -126,8 +126,11 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         pool_digest=own.get("pool_digest", ""),
         collect_wait=own.get("collect_wait"),
         lenient=own.get("lenient", False),
+        is_made=own.get("is_made", False),
+        is_untouched=own.get("is_untouched", False),
         readiness=_readiness(stored) if (stored := own.get("readiness")) is not None else None,
         tokens_until=_instant(own, "tokens_until"),
+        repeat_by=_instant(own, "repeat_by"),
         asked=own.get("asked", {}),
         told=own.get("told", False),
         tell_at=_instant(own, "tell_at"),
@@ -163,6 +166,7 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
         claim=stored.get("claim", ""),
         parameters=stored.get("parameters", {}),
         within=stored.get("within", ""),
+        is_unissued=stored.get("is_unissued", False),
     )
 
 
