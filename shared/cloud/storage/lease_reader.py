@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.cloud.lenient import readable
-from shared.cloud.storage.lease_rows import BY_SCOPE, KEY_ELSEWHERE, indexed_id, key_key
+from shared.cloud.storage.lease_rows import BY_SCOPE, KEY_ELSEWHERE, NOBODYS, indexed_id, key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
@@ -50,6 +50,8 @@ def read_key(row: Row) -> IdempotencyKey:
 def read_indexed(row: Row) -> LeaseView:
     """What an index row tells of its lease."""
     with LEASE_INDEX.reading(row):
+        if not isinstance(row.get(NOBODYS, False), bool):
+            raise TypeError("expected true or false")
         return typed(_view(json.loads(row["View"])))
 
 
