@@ -118,7 +118,7 @@ def asked_again(ports: Ports, lease: Lease, role: Role, fields: Mapping[str, Any
     try:
         return schema.asked_again(role.target, lease.footprint, {**lease.asked, **fields})
     except Malformed as refused:
-        kept = {name for name, value in lease.asked.items() if fields.get(name, value) == value}
-        if any(fault.path.partition(".")[0] in kept for fault in refused.faults):
+        of_ask = {name for name, value in lease.asked.items() if fields.get(name, value) == value}
+        if any(fault.path.partition(".")[0] in of_ask for fault in refused.faults):
             raise role_changed() from refused
         raise
