@@ -85,6 +85,9 @@ param fillSchedule string = '30 * * * * *'
 @description('Role assignments that may stand in all pools together. Empty: 400. Set it after the code that knows it.')
 param poolAssignments string = ''
 
+@description('Resource ids of action groups that are told when a pool is low, or was touched by somebody else. Without one, such alerts show in the portal alone.')
+param alertActionGroups string[] = []
+
 @description('Days for which the record of an ended lease is kept. Empty: the broker\'s default. The same for the three below.')
 param retentionDays string = ''
 
@@ -201,6 +204,7 @@ module monitoring 'modules/monitoring.bicep' = {
     location: location
     tags: tags
     principalId: identity.properties.principalId
+    actionGroups: alertActionGroups
   }
 }
 

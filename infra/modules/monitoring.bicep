@@ -15,6 +15,9 @@ param tags Tags
 @description('Object id of the broker\'s identity.')
 param principalId string
 
+@description('Action groups that are told of an alert. Without one, alerts show in the portal alone.')
+param actionGroups string[]
+
 @description('Role definition: sending telemetry, and nothing else.')
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
@@ -55,6 +58,50 @@ resource publishing 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     description: 'Leasehold: sending its own telemetry'
   }
 }
+
+// What the broker logs of its pools as an error (docs/credentials.md, "Pools"): https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
+@description('Begin of the line in the log, by the last part of the rule\'s name, with what has happened and how bad it is (1: error; 2: warning).')
+var poolAlerts = {
+  low: {
+    line: 'pool_low'
+    severity: 2
+    description: 'A pool has been less than half full for ten minutes: callers wait. The reason is pool.{role}.failing in the status.'
+  }
+  tampered: {
+    line: 'pool_tampered'
+    severity: 1
+    description: 'Somebody else has touched a principal that waits in a pool. Its lease ends. The audit trail has the key.'
+  }
+}
+
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in items(poolAlerts): {
+  name: '${name}-pool-${alert.key}'
+  location: location
+  tags: tags
+  properties: {
+    displayName: '${name}: pool ${alert.key}'
+    description: alert.value.description
+    severity: alert.value.severity
+    enabled: true
+    scopes: [insights.id]
+    evaluationFrequency: 'PT10M'
+    windowSize: 'PT10M'
+    criteria: {
+      allOf: [
+        {
+          query: 'traces | where message startswith "${alert.value.line} "'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: {
+      actionGroups: actionGroups
+    }
+  }
+}]
 
 @description('Connection string: an address and an instrumentation key, which is no credential, for local authentication is off.')
 output telemetry string = insights.properties.ConnectionString

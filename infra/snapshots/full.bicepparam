@@ -49,3 +49,4 @@ param deliveryVault = {
   publicNetworkAccess: 'Disabled'
 }
 param tags = { owner: 'security' }
+param alertActionGroups = ['${ids.resourceGroupId}/providers/Microsoft.Insights/actionGroups/on-call']

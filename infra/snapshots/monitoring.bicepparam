@@ -7,3 +7,4 @@ param name = 'leasehold'
 param location = 'westeurope'
 param tags = {}
 param principalId = ids.identity.principalId
+param actionGroups = []

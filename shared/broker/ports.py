@@ -23,7 +23,7 @@ from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
 from shared.core.ports.outbox import Outbox, Publisher
 from shared.core.ports.pool import Pools
-from shared.core.ports.queue import Preparations, QueuedMarkers, Revocations
+from shared.core.ports.queue import Fillings, Preparations, QueuedMarkers, Revocations
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
@@ -60,6 +60,8 @@ class Timing:
     """A lease waits so long for the worker that takes its message. Then the sweep sends the message again."""
     proving: float = 100.0
     """The credential of a prepared lease is proven for so long at most while its holder waits for it."""
+    turn: float = 20.0
+    """A worker proves a lease for which nobody waits for so long. Then it is the next one's turn."""
     lease_lock: float = 20.0
     """A lease is locked for so long. A worker at work renews its lock again and again."""
     settle: float = 180.0
@@ -94,6 +96,7 @@ class Ports:
     queued_markers: QueuedMarkers
     revocations: Revocations
     preparations: Preparations
+    fillings: Fillings
     pools: Pools
     courier: Courier
     kinds: Kinds

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from shared.broker.ports import Ports
 from shared.core.caller import Caller
@@ -104,3 +106,19 @@ def require_same_target(ports: Ports, lease: Lease, role: Role) -> str:
     if lease.target_digest != target_digest(ports.kinds, role.target):
         raise role_changed()
     return ""
+
+
+def asked_again(ports: Ports, lease: Lease, role: Role, fields: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Returns what the ask says of the credential, of the role as it is today. ``fields`` of this request count in its place.
+
+    Raises ``Malformed`` for a field of this request's, and ``Conflict`` (``role_changed``) if the role does not take any more
+    what the ask has named.
+    """
+    schema = ports.kinds.of(lease).schema
+    try:
+        return schema.asked_again(role.target, lease.footprint, {**lease.asked, **fields})
+    except Malformed as refused:
+        of_ask = {name for name, value in lease.asked.items() if fields.get(name, value) == value}
+        if any(fault.path.partition(".")[0] in of_ask for fault in refused.faults):
+            raise role_changed() from refused
+        raise

@@ -92,10 +92,11 @@ class NewTrust:
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
-    """What an application has by which somebody could sign in as it, or change it.
+    """What an application and its service principal have by which somebody could sign in as it, or change it.
 
-    ``secrets`` and ``certificates`` are key ids, ``owners`` object ids. ``redirects`` and ``app_roles`` are numbers: of the
-    addresses to which Entra ID would send users, and of the roles that others could be given in it.
+    ``secrets`` and ``certificates`` are key ids, of either object, ``owners`` object ids. ``redirects`` and ``app_roles`` are
+    numbers: of the addresses to which Entra ID would send users, and of the roles that others could be given in it.
+    ``has_principal``: whether the service principal is there. ``is_enabled``: whether anybody may sign in as it.
     """
 
     sign_in_audience: str
@@ -105,6 +106,8 @@ class LookedAt:
     owners: tuple[ObjectId, ...] = ()
     redirects: int = 0
     app_roles: int = 0
+    has_principal: bool = True
+    is_enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ class Lease(LeaseRecord):
         """PLANNED. A worker that receives its message prepares it by then, and nobody has to wait. ``queued`` comes next."""
         return replace(self, prepare_by=self.prepare_by or prepare_by)
 
+    def made(self, footprint: Footprint) -> Lease:
+        """PLANNED, with everything made but the credential, as the footprint says. It is not seen to work yet."""
+        return replace(self.knowing(footprint), is_made=True)
+
     def is_to_prepare(self, now: datetime) -> bool:
         """Whether a worker should still prepare the lease, although no caller waits for it."""
         return self.state is State.PLANNED and self.prepare_by is not None and now < self.prepare_by
@@ -76,7 +80,8 @@ class Lease(LeaseRecord):
         ``with_credential``: the worker makes the credential as well. An earlier try may have left another one.
         """
         self._step(Event.TAKE_UP)
-        return replace(self._with_one_more_try() if with_credential else self, due_at=until, made_by=made_by)
+        taken = self._with_one_more_try() if with_credential else self
+        return replace(taken, due_at=until, made_by=made_by, is_untouched=False)
 
     @property
     def is_for_pool(self) -> bool:
@@ -90,7 +95,8 @@ class Lease(LeaseRecord):
         """
         after = self._step(Event.POOL)
         pooled = replace(self, state=after, holder=None, due_at=until, made_by=now, prepare_by=None)
-        return replace(pooled, ready_at=now if ready else None, readiness=readiness)
+        unchecked = not ready and readiness is None
+        return replace(pooled, ready=ready, unchecked=unchecked, ready_at=now if ready else None, readiness=readiness)
 
     def claimed(self, claim: str, planned: Lease) -> Lease:
         """POOLED -> PLANNED: it becomes what is ``planned`` for a caller, under its own id, with what was seen of it.
@@ -117,13 +123,19 @@ class Lease(LeaseRecord):
         return replace(former, version=self.version, form=self.form, by_scope=self.by_scope)
 
     def prepared(
-        self, now: datetime, collect_by: datetime, *, ready: bool = False, readiness: Readiness | None = None
+        self,
+        now: datetime,
+        collect_by: datetime,
+        *,
+        ready: bool = False,
+        readiness: Readiness | None = None,
+        seen_at: datetime | None = None,
     ) -> Lease:
         """PLANNED -> PREPARED: everything but the credential is made. The holder has to collect it by ``collect_by``.
 
-        ``ready``: what will hold the credential was seen to work, and ``readiness`` is what was seen.
+        ``ready``: what will hold the credential was seen to work, ``readiness`` is what was seen, ``seen_at`` when, if before.
         """
-        state, ready_at = self._step(Event.PREPARE), now if ready else self.ready_at
+        state, ready_at = self._step(Event.PREPARE), (seen_at or now) if ready else self.ready_at
         return replace(
             self, state=state, due_at=collect_by, made_by=now, ready_at=ready_at, readiness=readiness or self.readiness
         )
@@ -144,11 +156,17 @@ class Lease(LeaseRecord):
         return replace(self, rotations=self.rotations + 1, maybe_more_secrets=self.maybe_more_secrets or self.rotations > 0)
 
     def activated(
-        self, now: datetime, *, ready: bool, readiness: Readiness | None = None, tokens_until: datetime | None = None
+        self,
+        now: datetime,
+        *,
+        ready: bool,
+        readiness: Readiness | None = None,
+        seen_at: datetime | None = None,
+        tokens_until: datetime | None = None,
     ) -> Lease:
         """PLANNED or PREPARED -> ACTIVE: the TTL begins now. ``readiness``: what was seen; ``None`` if nobody has looked.
 
-        ``tokens_until``: the end of the token that is handed out.
+        ``seen_at``: when, if that was before. ``tokens_until``: the end of the token that is handed out.
         """
         after = self._step(Event.ACTIVATE)
         most = now + self.longest
@@ -164,9 +182,10 @@ class Lease(LeaseRecord):
             ready=ready,
             unchecked=not ready and readiness is None,
             readiness=readiness,
-            ready_at=now if ready else self.ready_at,
+            ready_at=(seen_at or now) if ready else self.ready_at,
             rotating_until=None,
             handed_out=True,
+            is_unissued=False,
             tokens_until=_later(self.tokens_until, tokens_until),
         )
 
@@ -213,6 +232,10 @@ class Lease(LeaseRecord):
         """ACTIVE or PREPARED, after a rotation that failed. What it has left behind is not known."""
         self._step(Event.GIVE_UP_ROTATION)
         return replace(self, rotating_until=None)
+
+    def told_to_collect(self, until: datetime) -> Lease:
+        """ACTIVE, or what it is. A repeat of its ask was told to collect the lease, and may do so until then."""
+        return replace(self, repeat_by=until)
 
     def renewed(self, until: datetime) -> Lease:
         """ACTIVE, with a later end: at most ``max_expires_at``, and never earlier than before."""

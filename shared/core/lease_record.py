@@ -77,8 +77,15 @@ class LeaseRecord(LeaseView):
     prepare_by: datetime | None = None
     """If the caller does not wait for the lease: the instant by which a worker must have prepared it. ``None`` for a lease that
     was never left to the queue of preparations."""
+    is_untouched: bool = False
+    """Whether nothing was made for it: it waits for its first worker, or has ended while it did."""
+    is_made: bool = False
+    """Whether everything but the credential was made while nobody waited, and only its proof is left."""
     failed_with: str = ""
     """The code of the error for which the lease ended before it was ever handed out, if whoever collects it is to know it."""
+    repeat_by: datetime | None = None
+    """Until when an active lease may be collected once more, because a repeat of its ask has run out of time. Its holder may
+    in any case collect it within ``Timing.grace`` after it was handed out."""
     collect_wait: int | None = None
     """The seconds that the ask has named in ``Prefer: wait``: so long waits a request that collects and names none."""
     lenient: bool = False

@@ -54,6 +54,8 @@ class LeaseView:
     """The ULID of its claim, if the lease was claimed from a pool; otherwise empty."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """What has filled the holes of its role: what the caller has given, defaults, and facts about the caller."""
+    is_unissued: bool = False
+    """Whether its time has never begun: it was never active. False for rows of versions that did not know this."""
     within: str = ""
     """The scope to which the caller has narrowed the role; empty if it has not."""
 
@@ -69,8 +71,8 @@ class LeaseView:
 
     @property
     def has_begun(self) -> bool:
-        """Whether its time has begun. Of a lease that is ending, this is taken for granted."""
-        return self.state not in BEFORE_ACTIVE
+        """Whether its time has begun."""
+        return self.state not in BEFORE_ACTIVE and not self.is_unissued
 
     @property
     def known_holder(self) -> Holder:

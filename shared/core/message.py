@@ -20,8 +20,10 @@ QUEUE = "revocations"
 """The queue's name. The platform moves messages that fail too often to another queue, ``POISON``."""
 POISON = f"{QUEUE}-poison"
 PREPARATIONS = "preparations"
-"""The name of the queue of leases that a worker prepares while nobody waits. A message has one lease's id, or a role's name:
-that role's pool is to be filled."""
+"""The name of the queue of leases that callers have asked for, and that a worker prepares. A message has one lease's id."""
+FILLINGS = "fillings"
+"""The name of the queue of pools. A message has the id of a lease that a worker prepares for a pool, or a role's name: that
+role's pool is to be filled. An earlier version has put both into ``PREPARATIONS``."""
 WAITS = timedelta(minutes=30)
 """A message waits so long to be taken. Meanwhile its leases are not queued again. Then message and marker lapse."""
 

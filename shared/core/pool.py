@@ -133,7 +133,14 @@ class Filling:
 
     def succeeded(self) -> Filling | None:
         """Returns it without failures; ``None`` if there are none."""
-        return replace(self, failures=0, next_at=None, last_error="") if self.failures else None
+        return replace(self, failures=0, next_at=None, last_error="") if self.failures or self.last_error else None
+
+    def unproven(self, error: str) -> Filling | None:
+        """Returns it with what is told of a lease that is tried for long; ``None`` if something is told already.
+
+        That is no failure: others are made meanwhile.
+        """
+        return None if self.last_error else replace(self, last_error=error)
 
     def failed(self, now: datetime, error: str, jitter: float) -> Filling:
         """Returns it after one more failure. ``jitter`` is in [0, 1). It waits as a lease does that could not be ended."""

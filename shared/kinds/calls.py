@@ -54,11 +54,11 @@ class Directory(Secrets, Protocol):
         """
         ...
 
-    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | Upstream | None]:
-        """Returns what each of ten applications at most has; ``None`` for one that is not there.
+    async def look_at(self, wanted: Sequence[ApplicationIds]) -> Sequence[LookedAt | Upstream | None]:
+        """Returns what each of ten applications at most has, with its principal; ``None`` for one that is not listed.
 
-        If the directory answers for some alone, the failures of the others are returned. Raises ``Upstream`` if it answers for
-        none.
+        A list may be behind: whether an object is gone, a read of that object tells. If the directory answers for some alone,
+        the failures of the others are returned. Raises ``Upstream`` if it answers for none.
         """
         ...
 

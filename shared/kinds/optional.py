@@ -15,12 +15,13 @@ from shared.kinds.proof import Proof
 class ProvesPrepared(Protocol):
     """An issuer that can see whether what it has prepared will work, before there is a credential."""
 
-    async def prove_prepared(self, order: Order, footprint: Any, *, deadline: float) -> Proof | None:
+    async def prove_prepared(self, order: Order, footprint: Any, *, deadline: float, again: bool = False) -> Proof | None:
         """Returns whether a credential of what was prepared would work dependably before ``deadline``, on the monotonic clock.
 
         ``None``: that cannot be seen before there is a credential. It may be called again, for the same lease, by another
-        worker. Whatever it makes is in the footprint, or goes with what the footprint names. Raises ``Refused`` if it never
-        will work, ``Upstream``.
+        worker. ``again``: an earlier call has come to a proof that did not work, so that nothing more is to be made for it.
+        Whatever it makes is in the footprint, or goes with what the footprint names. Raises ``Refused`` if it never will work,
+        ``Upstream``.
         """
         ...
 

@@ -50,11 +50,13 @@ class Trouble:
     """What has become of a pooled lease's objects: ``FOREIGN``, ``VANISHED``, ``ASSIGNMENT_MISSING`` or ``UNSEEN``.
 
     ``key_id``: of a credential that somebody else has added. ``what``: a few words for the log and the audit trail.
+    ``is_by_list``: only a list has shown it, which may be behind.
     """
 
     code: str
     key_id: ObjectId | None = None
     what: str = ""
+    is_by_list: bool = False
 
 
 @runtime_checkable
@@ -75,7 +77,7 @@ class PoolIssuer(Protocol):
     async def look_at_pooled(self, leases: Sequence[tuple[Any, Any]]) -> Sequence[Trouble | None]:
         """Looks whether anybody has touched what stands in pools. ``leases`` are ten targets at most, with footprints.
 
-        Makes one call. Raises ``Upstream`` if nothing could be seen.
+        Makes one call, as long as nothing seems to be gone. Raises ``Upstream`` if nothing could be seen.
         """
         ...
 

@@ -25,6 +25,8 @@ class Heartbeat:
         self._seconds = seconds
         self._renew = renew
         self._what = what
+        self.lost = asyncio.Event()
+        """Set as soon as it is known that another worker has taken the lock over."""
         self._renewing = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = asyncio.create_task(self._beat())
 
@@ -49,6 +51,7 @@ class Heartbeat:
                     await self._renew()
             except LostRace:
                 log.info("%s was taken over", self._what)
+                self.lost.set()
                 return
             except Upstream:
                 log.warning("%s could not be renewed", self._what, exc_info=True)

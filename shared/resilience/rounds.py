@@ -8,7 +8,10 @@ not know the application yet. With three replicas, three successes in a row are 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -21,6 +24,23 @@ PAUSE = 2.0
 ROUNDS = 2
 TRIES = 10
 """In a round."""
+
+
+_turn_ends: ContextVar[float] = ContextVar("turn", default=math.inf)
+
+
+@contextmanager
+def in_turns(until: float) -> Iterator[None]:
+    """Rounds within end at their first no after ``until``, on the monotonic clock: others wait for their turn.
+
+    That costs no try, for after a no the first round begins again. Rounds that come to pass are not cut off, however slow they
+    are. Tasks that are started within inherit it.
+    """
+    token = _turn_ends.set(until)
+    try:
+        yield
+    finally:
+        _turn_ends.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +64,8 @@ class Rounds:
                 rounds = 0
             if rounds == ROUNDS:
                 return True
-            if outcome is _Outcome.LATE or not await self._rest(PAUSE):
+            ends = self.deadline if outcome is _Outcome.WHOLE else self._ends
+            if outcome is _Outcome.LATE or not await self._rest(PAUSE, ends):
                 code = no.code or no.word.name
                 log.info("%s is not seen to work in time; the last refusal: %s (%s)", self.what, code, no.status)
                 return False
@@ -65,13 +86,18 @@ class Rounds:
                     log.warning("%s will not work: %s (%s)", self.what, verdict.code, verdict.status)
                     raise NeverReady(self.what, status=verdict.status, azure_code=verdict.code)
                 case Word.NOTHING:
-                    if not await self._rest(max(PAUSE, verdict.retry_after)):
+                    if not await self._rest(max(PAUSE, verdict.retry_after), self._ends):
                         return _Outcome.LATE, None
         return _Outcome.WHOLE, None
 
-    async def _rest(self, seconds: float) -> bool:
-        """Sleeps, and returns ``True``, if there is time for another try after that pause."""
-        if self.clock.monotonic() + seconds >= self.deadline:
+    @property
+    def _ends(self) -> float:
+        """When there is no more time to wait for what was refused."""
+        return min(self.deadline, _turn_ends.get())
+
+    async def _rest(self, seconds: float, ends: float) -> bool:
+        """Sleeps, and returns ``True``, if another try can begin before ``ends`` after that pause."""
+        if self.clock.monotonic() + seconds >= ends:
             return False
         await self.clock.sleep(seconds)
         return True

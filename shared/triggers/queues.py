@@ -1,5 +1,5 @@
-"""The queue of leases to be ended: its messages, and the messages that failed too often. The queue of leases to
-prepare, and of pools to fill.
+"""The queue of leases to be ended: its messages, and the messages that failed too often. The queue of leases to prepare,
+and the queue of pools to fill: the host takes from each as if there were no other, so neither waits for the other.
 
 A message about leases to be ended fails only if nothing could be done for any of its leases. Then the host delivers it again,
 as often as host.json says. A message about a lease to prepare never fails: the sweep sends it again while there is time.
@@ -19,7 +19,7 @@ from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import refill
 from shared.broker.ports import Ports
 from shared.core.errors import LeaseholdError
-from shared.core.message import POISON, PREPARATIONS, QUEUE, Message, Recall, read_message, read_preparation
+from shared.core.message import FILLINGS, POISON, PREPARATIONS, QUEUE, Message, Recall, read_message, read_preparation
 from shared.core.names import LeaseId, RoleName, Unparsable
 from shared.triggers import safe_log
 from shared.triggers.broker import GetPorts
@@ -53,6 +53,11 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
     @functions.function_name("preparations")
     @functions.queue_trigger(arg_name="message", queue_name=PREPARATIONS, connection=_STORAGE)
     async def preparations(message: func.QueueMessage, context: func.Context) -> None:
+        await run_preparation(get_ports, message, context.invocation_id)
+
+    @functions.function_name("fillings")
+    @functions.queue_trigger(arg_name="message", queue_name=FILLINGS, connection=_STORAGE)
+    async def fillings(message: func.QueueMessage, context: func.Context) -> None:
         await run_preparation(get_ports, message, context.invocation_id)
 
     return functions

@@ -121,6 +121,7 @@ class Composition:
             queued_markers=TableQueuedMarkers(tables),
             revocations=lazy(lambda: storage.revocations),
             preparations=lazy(lambda: storage.preparations),
+            fillings=lazy(lambda: storage.fillings),
             pools=TablePools(tables),
             courier=azure.courier,
             kinds=self.kinds,

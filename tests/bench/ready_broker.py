@@ -111,8 +111,8 @@ class Scene:
         return done
 
     async def take_messages(self) -> None:
-        """Workers take what waits in the queue of preparations, all at once."""
-        await asyncio.gather(*(self._take(message) for message in self.on.preparations.take()))
+        """Workers take what waits in the two queues, all at once."""
+        await asyncio.gather(*(self._take(message) for message in (*self.on.preparations.take(), *self.on.fillings.take())))
 
     async def _take(self, message: LeaseId | RoleName) -> None:
         if isinstance(message, LeaseId):

@@ -146,7 +146,7 @@ async def _pooled(issues: int, *, everywhere: bool, **fields: Any) -> list[Got]:
             wanted = min(MAX_SIZE, issues - len(found))
             await on.fill_pool(wanted)
             found += [await _lease(on, everywhere=everywhere) for _ in range(wanted)]
-            on.on.preparations.take()
+            on.on.fillings.take()
     return found
 
 

@@ -81,12 +81,31 @@ async def test_a_lease_that_is_being_made_is_waited_for() -> None:
     assert isinstance(given, Issued)
 
 
-async def test_what_does_not_wait_gets_no_credential_that_would_have_to_be_proven() -> None:
-    """None is made for nothing."""
+async def test_a_poll_that_does_not_wait_collects_what_is_prepared() -> None:
+    """A client may send the headers of its ask with each poll. It is answered at once until there is something to collect.
+
+    There is no later answer for which the credential could be made.
+    """
     scene = world(role(PROVEN))
-    await prepared(scene)
+    await asked(scene)
+    began = scene.clock.monotonic()
     assert isinstance(await collected(scene, AT_ONCE), Accepted)
-    assert not [call for call in scene.calls.made if call.name.endswith(".add_secret")]
+    assert began == scene.clock.monotonic()
+    await taken(scene)
+    given = await collected(scene, AT_ONCE)
+    assert isinstance(given, Issued)
+    assert given.lease.ready
+    repeated = await collected(scene, AT_ONCE)
+    assert isinstance(repeated, Issued)
+    assert works(scene, repeated.credential)
+
+
+async def test_a_poll_that_does_not_wait_waits_as_long_as_the_ask_has_said() -> None:
+    """Or as one that says nothing."""
+    scene = world(role(PROVEN))
+    await asked(scene, Preference(wait=0))
+    assert 45 == AT_ONCE.collecting(replace(stored(scene), state=State.PREPARED)).seconds
+    assert 7 == AT_ONCE.collecting(replace(stored(scene), state=State.PREPARED, collect_wait=7)).seconds
 
 
 @EACH_SECRET

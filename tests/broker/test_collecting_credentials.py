@@ -18,6 +18,7 @@ from shared.core.errors import Conflict, Gone, Malformed, NotReplicated
 from shared.core.lease import State
 from shared.core.preparing import PreparationFailed
 from shared.core.readiness.record import Readiness
+from shared.issuers.service_principal.choice import CredentialChoice
 from tests.broker.preparing import AT_ONCE, LENIENT, asked, collected, handed_out, prepared, taken
 from tests.broker.scenes import stored, swept
 from tests.fakes.cloud import FakeAccess, FakeLeaseSignIn
@@ -154,6 +155,33 @@ async def test_a_scope_that_the_role_does_not_have_harms_no_lease(name: str) -> 
     assert ["scope"] == [each.path for each in caught.value.faults]
     assert State.PREPARED is stored(scene).state
     await handed_out(scene)
+
+
+async def test_a_scope_that_is_a_place_is_told_apart() -> None:
+    """There is another field for that."""
+    scene = scene_of("token", "none")
+    with pytest.raises(Malformed) as caught:
+        await asked(scene, ask=AskedFor(credential={"scope": SCOPES[0]}))
+    (fault,) = caught.value.faults
+    assert fault.message.endswith("; did you mean within?")
+
+
+@pytest.mark.parametrize("is_active", [False, True])
+async def test_a_role_that_has_lost_the_scope_of_an_ask_has_changed(*, is_active: bool) -> None:
+    """The request that collects has named none, and is not at fault. It may name another."""
+    scene = scene_of("token", "none")
+    await asked(scene, ask=AskedFor(credential={"scope": STORAGE}))
+    await taken(scene)
+    if is_active:
+        await handed_out(scene)
+    scene.roles.keep(role(principal_target(1, 0, ready="none", credential=CredentialChoice("token", (ARM,)))))
+    if is_active:
+        given = await handed_out(scene, scope=ARM)
+        assert ARM == given.credential.fields()["scope"]
+    with pytest.raises(Conflict) as caught:
+        await collected(scene)
+    assert "role_changed" == caught.value.stable_code
+    assert is_active is (State.ACTIVE is stored(scene).state)
 
 
 async def test_the_end_of_a_token_is_stored_before_it_is_answered_on_each_way() -> None:

@@ -46,5 +46,5 @@ async def test_a_kind_that_can_is_proven_before_there_is_a_credential() -> None:
     assert (State.PREPARED, scene.clock.now()) == (lease.state, lease.ready_at)
 
 
-async def _not_yet(*_: object, deadline: float) -> Proof:
-    return Proof(works=deadline < 0)
+async def _not_yet(*_: object, deadline: float, again: bool) -> Proof:
+    return Proof(works=again and deadline < 0)

@@ -110,6 +110,42 @@ async def test_what_was_seen_in_the_pool_needs_no_proof_at_the_claim() -> None:
     assert "access.sees" not in scene.calls.names()
 
 
+@pytest.mark.parametrize("name", ["token", "federated", "certificate"])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_lease_says_when_it_was_seen_to_work(name: str, *, is_async: bool) -> None:
+    """At the filling, if nothing was seen since then: whoever reads the answer can judge how old that is."""
+    scene = await with_pool(credential=CHOICES[name], ready="access")
+    seen = {lease.id: lease.ready_at for lease in in_state(scene, State.POOLED)}
+    scene.clock.jump(400)
+    if is_async:
+        accepted = await issue(scene.ports, request(), IssueRequest(WEB, ask=scene.ask), preference=Preference(wait=0))
+        await take_messages(scene)
+        scene.clock.jump(100)
+        made = await collect(scene.ports, request(), accepted.lease.id, Preference())
+        assert isinstance(made, Issued)
+    else:
+        made = await asked(scene)
+    assert (True, seen[made.lease.id]) == (made.lease.ready, made.lease.ready_at)
+
+
+async def test_a_secret_is_seen_to_work_at_the_claim() -> None:
+    """It was made then."""
+    scene = await with_pool()
+    scene.clock.jump(400)
+    assert scene.clock.now() == (await asked(scene)).lease.ready_at
+
+
+async def test_what_stands_in_the_pool_says_that_it_is_ready() -> None:
+    """And since when. It never began: its time is nobody's."""
+    scene = await with_pool(1)
+    (lease,) = in_state(scene, State.POOLED)
+    assert (True, False, False) == (lease.ready, lease.unchecked, lease.has_begun)
+    assert lease.ready_at is not None
+    unchecked = await with_pool(1, ready="none")
+    (lease,) = in_state(unchecked, State.POOLED)
+    assert (False, True) == (lease.ready, lease.unchecked)
+
+
 async def test_what_is_assigned_at_the_claim_is_seen_to_count_after_it() -> None:
     """Nobody can have seen it before."""
     scene = await with_pool(credential=TOKENS, assigned=False, ready="access")

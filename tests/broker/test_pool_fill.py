@@ -280,7 +280,7 @@ async def test_azures_limits_delay_what_is_made() -> None:
 async def test_a_message_that_could_not_be_sent_is_the_sweeps() -> None:
     """Or the next filling's."""
     scene = world(role(pooled_target(1)))
-    scene.calls.fail("preparations.send", Unreachable("no answer"), times=1)
+    scene.calls.fail("fillings.send", Unreachable("no answer"), times=1)
     await fill_up(scene)
     scene.clock.jump(61)
     await sweep(scene.ports, "sweep")
@@ -323,7 +323,7 @@ async def test_status_tells_of_each_pool() -> None:
     """What stands, what is made, what is wanted, and since when."""
     scene = world(role(pooled_target(3)), role(pooled_target(0), API))
     await fill(scene.ports, "timer")
-    first, second = (each for each in scene.preparations.take()[:2])
+    first, second = (each for each in scene.fillings.take()[:2])
     found = (await status(scene.ports, request(ADMINISTRATOR))).pools
     assert {WEB: (0, 3, 3, None)} == {name: (it.ready, it.filling, it.wanted, it.oldest) for name, it in found.items()}
     for lease_id in (first, second):
@@ -341,3 +341,15 @@ async def test_the_digest_knows_definitions_by_what_they_were_resolved_to() -> N
     other = AzureRole(one.scope, one.role_name, definition_id=f"{one.definition_id[:-2]}ff", powers=one.powers)
     kinds = scene.ports.kinds
     assert pool_digest(kinds, role(target)) != pool_digest(kinds, role(replace(target, azure_roles=(other,))))
+
+
+async def test_a_role_of_which_only_leases_for_the_pool_are_made_can_be_deleted() -> None:
+    """Nobody holds anything, and nothing is revoked."""
+    scene = world(role(pooled_target(2)))
+    await fill(scene.ports, "timer")
+    assert 0 == (await revoke_role(scene.ports, request(ADMINISTRATOR), WEB)).count
+    await fill(scene.ports, "timer")
+    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=False)
+    await take_messages(scene)
+    assert not {each.state for each in scene.leases.rows.values()} & {State.PLANNED, State.POOLED}
+    assert [] == scene.leftovers()

@@ -92,7 +92,7 @@ async def test_callers_above_their_cap_do_not_empty_and_fill_the_pool() -> None:
     for _ in range(3):
         with pytest.raises(TooMany):
             await issue(scene.ports, request(), IssueRequest(WEB))
-        assert [] == scene.preparations.messages()
+        assert [] == scene.fillings.messages()
     await fill_up(scene)
     assert standing == [lease.id for lease in in_state(scene, State.POOLED)]
 
@@ -146,7 +146,7 @@ async def test_what_may_have_been_made_is_undone_although_the_ask_is_refused(siz
     for _ in range(UNFINISHED):
         lease = await asking(scene)
         await prepare(scene.ports, "worker", lease.id)
-    scene.preparations.take()
+    scene.preparations.take(), scene.fillings.take()
     await fill_up(scene)
     known, standing = {*scene.leases.rows}, [lease.id for lease in in_state(scene, State.POOLED)]
     assert size == len(standing)

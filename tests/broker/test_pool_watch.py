@@ -74,9 +74,20 @@ def untrusted(_cloud: CloudState, application: Application) -> None:
     application.trusted.clear()
 
 
+def without_principal(cloud: CloudState, application: Application) -> None:
+    """Somebody deletes its service principal, so that nobody can sign in as it."""
+    (principal,) = (each for each in cloud.principals.values() if each.app_id == application.app_id)
+    cloud.delete_principal(principal.object_id)
+
+
+def disabled(cloud: CloudState, application: Application) -> None:
+    """Somebody lets nobody sign in as it."""
+    cloud.disabled.add(application.app_id)
+
+
 type Touch = Callable[[CloudState, Application], None]
 FOREIGN: list[Touch] = [secret, trust, owner, audience, redirect]
-VANISHED: list[Touch] = [gone, untrusted]
+VANISHED: list[Touch] = [gone, untrusted, without_principal, disabled]
 
 
 @pytest.mark.parametrize("touch", [*FOREIGN, *VANISHED], ids=lambda each: each.__name__)

@@ -310,3 +310,38 @@ async def test_a_plain_issue_makes_no_message_and_no_more_calls() -> None:
     assert not isinstance(await asked(other, Preference(wait=45)), Accepted)
     assert scene.calls.names() == other.calls.names()
     assert [] == other.preparations.leases()
+
+
+async def test_a_lease_that_no_worker_has_taken_up_ends_at_once() -> None:
+    """There is nothing to look for. A worker that takes its message late finds it ended. Its time has never begun."""
+    scene = world(role())
+    await asked(scene)
+    began = scene.clock.monotonic()
+    ended = await revoke(scene.ports, request(), stored(scene).id)
+    assert (State.ENDED, Cause.REVOKED, False) == (ended.state, ended.cause, ended.has_begun)
+    assert began == scene.clock.monotonic()
+    assert not {call.service for call in scene.calls.made} & AZURE
+    assert await taken(scene) is None
+
+
+async def test_a_lease_that_a_worker_has_taken_up_is_looked_for() -> None:
+    """Whatever became of the worker."""
+    scene = world(role())
+    await asked(scene)
+    scene.calls.fail("directory.upsert_application", Throttled("slow down", retry_after=200), times=1)
+    await taken(scene)
+    assert State.PLANNED is stored(scene).state
+    ended = await revoke(scene.ports, request(), stored(scene).id)
+    assert State.ENDING is ended.state
+    assert {call.service for call in scene.calls.made} & AZURE
+
+
+async def test_a_lease_that_was_active_says_when_for_ever() -> None:
+    """One that never was has no time to tell, whatever it was planned for."""
+    scene = world(role())
+    lease = (await issued(scene)).lease
+    assert (await revoke(scene.ports, request(), lease.id)).has_begun
+    other = world(role())
+    await prepared(other)
+    await swept(other, after=900)
+    assert (Cause.UNCOLLECTED, False) == (stored(other).cause, stored(other).has_begun)

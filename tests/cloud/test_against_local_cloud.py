@@ -305,12 +305,22 @@ async def test_what_stands_in_a_pool_is_looked_at_in_one_call(adapters: Adapters
     application, broker = await trusting(adapters), await adapters.lease_sign_in.subject()
     key_id = (await adapters.graph.add_secret(application.object_id, "mine", in_an_hour())).key_id
     before = len(adapters.calls("graph"))
-    seen, gone = await adapters.graph.look_at([application.object_id, NOBODY])
+    seen, gone = await adapters.graph.look_at([application, ApplicationIds(NOBODY, NOBODY)])
     assert gone is None
     assert isinstance(seen, LookedAt)
     assert (seen.owners, seen.secrets, seen.certificates, seen.redirects) == ((broker,), (key_id,), (), 0)
     assert [("lh-broker", broker)] == [(each.name, each.subject) for each in seen.trusted]
-    assert "POST 200" in adapters.calls("graph")[before:]
+    assert (True, True) == (seen.has_principal, seen.is_enabled)
+    assert ["POST 200"] == [each for each in adapters.calls("graph")[before:] if each.startswith("POST")]
+
+
+async def test_a_service_principal_that_is_gone_is_seen(adapters: Adapters) -> None:
+    """By the same look."""
+    application, principal = await made(adapters)
+    await adapters.graph.delete_principal(principal)
+    (seen,) = await adapters.graph.look_at([application])
+    assert isinstance(seen, LookedAt)
+    assert not seen.has_principal
 
 
 async def test_a_certificate_is_added_beside_another(adapters: Adapters) -> None:
@@ -321,7 +331,7 @@ async def test_a_certificate_is_added_beside_another(adapters: Adapters) -> None
         der = load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
         key = NewKey(ObjectId(f"dddddddd-0000-4000-8000-00000000000{number}"), f"web.{number}", der, in_an_hour())
         await adapters.graph.add_key(application.object_id, key)
-    seen = (await adapters.graph.look_at([application.object_id]))[0]
+    seen = (await adapters.graph.look_at([application]))[0]
     assert isinstance(seen, LookedAt)
     assert {f"dddddddd-0000-4000-8000-00000000000{number}" for number in (1, 2)} == {*seen.certificates}
 

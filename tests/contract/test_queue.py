@@ -16,11 +16,11 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
-from shared.cloud.storage.queues import StoragePreparations, StorageRevocations, connect
+from shared.cloud.storage.queues import StorageFillings, StoragePreparations, StorageRevocations, connect
 from shared.cloud.storage.table_rest import Tables
 from shared.core.errors import Refused, Unreachable
-from shared.core.message import PREPARATIONS, QUEUE, WAITS, Batch, read_message, read_preparation
-from shared.core.names import LeaseId
+from shared.core.message import FILLINGS, PREPARATIONS, QUEUE, WAITS, Batch, read_message, read_preparation
+from shared.core.names import LeaseId, RoleName
 from shared.core.ports.queue import QueuedMarkers
 from tests.contract.stores import LossyLine
 from tests.fakes.calls import Calls
@@ -177,3 +177,18 @@ async def test_a_queue_of_preparations_that_does_not_answer_is_unreachable(stora
     async with client:
         with pytest.raises(Unreachable):
             await StoragePreparations(client).send(batch().leases[0], lives=timedelta(seconds=90))
+
+
+async def test_a_message_about_a_pool_waits_in_a_queue_of_its_own(storage_connection: str) -> None:
+    """For a minute: the timer fills pools anyway."""
+    client = connect(storage_connection, queue=FILLINGS, transport=azure_transport())
+    async with (
+        client,
+        QueueClient.from_connection_string(storage_connection, FILLINGS, transport=AioHttpTransport()) as queue,
+    ):
+        await StorageFillings(client).refill(RoleName("web"))
+        (message,) = [each async for each in queue.receive_messages(visibility_timeout=1)]
+    assert RoleName("web") == read_preparation(base64.b64decode(message.content, validate=True).decode())
+    assert message.expires_on is not None
+    assert message.inserted_on is not None
+    assert timedelta(seconds=60) == message.expires_on - message.inserted_on

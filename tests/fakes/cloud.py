@@ -75,10 +75,10 @@ class FakeDirectory:
         """See the port. Counted as one call."""
         await self.calls.through("directory.add_key", lambda: add_key(self.state, application_id, key), application_id)
 
-    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | Upstream | None]:
+    async def look_at(self, wanted: Sequence[ApplicationIds]) -> Sequence[LookedAt | Upstream | None]:
         """See the port."""
-        found = lambda: [looked_at(self.state, each) for each in application_ids]  # noqa: E731 - one line says it
-        return await self.calls.through("directory.look_at", found, *application_ids)
+        found = lambda: [looked_at(self.state, each) for each in wanted]  # noqa: E731 - one line says it
+        return await self.calls.through("directory.look_at", found, *(each.object_id for each in wanted))
 
     async def own_principal(self, app_id: ObjectId) -> Principal:
         """See the port."""

@@ -105,8 +105,7 @@ class CloudState:
     definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     permissions: dict[str, tuple[Permission, ...]] = field(default_factory=dict)
     """By the id of a definition; one that is not here only reads."""
-    assignable_scopes: tuple[str, ...] = ("/",)
-    """Of every definition."""
+    assignable_scopes: tuple[str, ...] = ("/",)  # of every definition
     reach: tuple[Permission, ...] = (Permission(("Microsoft.Authorization/*",)),)
     """What the broker itself may do, wherever."""
     below: dict[str, set[str]] = field(default_factory=dict)
@@ -122,6 +121,7 @@ class CloudState:
     tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)  # by text: client id, scope and end
     app_roles: dict[ObjectId, dict[ObjectId, ObjectId]] = field(default_factory=dict)  # see ``tests.fakes.app_roles``
     unseen: dict[ObjectId, Upstream] = field(default_factory=dict)  # see ``tests.fakes.cloud_trust``
+    disabled: set[ObjectId] = field(default_factory=set)  # client ids, as which nobody may sign in
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)

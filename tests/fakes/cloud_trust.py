@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.directory import LookedAt, NewKey, NewTrust
+from shared.core.directory import ApplicationIds, LookedAt, NewKey, NewTrust
 from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Upstream
 from shared.core.names import ObjectId
 from tests.fakes.cloud_state import CloudState
@@ -58,8 +58,9 @@ def add_key(cloud: CloudState, application_id: ObjectId, key: NewKey) -> None:
     application.wanted = replace(application.wanted, key=key)
 
 
-def looked_at(cloud: CloudState, application_id: ObjectId) -> LookedAt | Upstream | None:
+def looked_at(cloud: CloudState, wanted: ApplicationIds) -> LookedAt | Upstream | None:
     """What an application has by which somebody could sign in as it; ``None`` if it is not there."""
+    application_id = wanted.object_id
     if application_id in cloud.unseen:
         return cloud.unseen[application_id]
     try:
@@ -74,6 +75,8 @@ def looked_at(cloud: CloudState, application_id: ObjectId) -> LookedAt | Upstrea
         tuple(trust for key_id, trust in found.trusted.values() if cloud.sees(key_id)),
         tuple(found.other_owners),
         found.redirects,
+        has_principal=any(each.app_id == wanted.app_id for each in cloud.shown_principals()),
+        is_enabled=wanted.app_id not in cloud.disabled,
     )
 
 

@@ -212,7 +212,7 @@ class MemoryLeases:
 
     def _count_live(self, role: RoleName, at_most: int, since: int, *, pooled: bool = False) -> int:
         of_role = (lease for lease in self.rows.values() if lease.id.role == role and lease.generation >= since)
-        counted = sum(lease.state.is_somebodys or (pooled and lease.state is State.POOLED) for lease in of_role)
+        counted = sum(lease.state.is_live and (pooled or lease.holder is not None) for lease in of_role)
         return min(counted, at_most + 1)
 
     def _overtaken(self, generation: Generation) -> tuple[LeaseId, ...]:

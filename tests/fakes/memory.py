@@ -22,7 +22,7 @@ from tests.fakes.leases import MemoryLeases
 from tests.fakes.lookups import FakeLookups
 from tests.fakes.outbox import FakeTopic, MemoryOutbox
 from tests.fakes.pools import MemoryPools
-from tests.fakes.queue import MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
+from tests.fakes.queue import MemoryFillings, MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 
 
@@ -47,6 +47,7 @@ class MemoryBroker:
         self.locks = MemoryApplicationLocks(self.calls)
         self.revocations = MemoryRevocations(self.calls)
         self.preparations = MemoryPreparations(self.calls)
+        self.fillings = MemoryFillings(self.calls)
         self.pools = MemoryPools(self.calls)
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
@@ -81,6 +82,7 @@ class MemoryBroker:
             run_history=self.run_history,
             revocations=self.revocations,
             preparations=self.preparations,
+            fillings=self.fillings,
             pools=self.pools,
             queued_markers=self.queued_markers,
             generations=self.generations,

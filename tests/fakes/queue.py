@@ -41,6 +41,8 @@ class MemoryRevocations:
 class MemoryPreparations:
     """Satisfies ``Preparations``. Keeps texts, as above, with the time for which each lives."""
 
+    name = "preparations"
+
     def __init__(self, calls: Calls) -> None:
         self.texts: list[str] = []
         self.lives: list[timedelta] = []
@@ -53,16 +55,7 @@ class MemoryPreparations:
             self.texts.append(write_preparation(lease_id))
             self.lives.append(lives)
 
-        await self._calls.through("preparations.send", send, lease_id)
-
-    async def refill(self, role: RoleName) -> None:
-        """See the port."""
-
-        def send() -> None:
-            self.texts.append(write_refill(role))
-            self.lives.append(timedelta(seconds=60))
-
-        await self._calls.through("preparations.refill", send, role)
+        await self._calls.through(f"{self.name}.send", send, lease_id)
 
     def messages(self) -> list[LeaseId | RoleName]:
         """The messages that have been sent, in order."""
@@ -76,6 +69,21 @@ class MemoryPreparations:
     def leases(self) -> list[LeaseId]:
         """The leases of the messages that have been sent, in order."""
         return [each for each in self.messages() if isinstance(each, LeaseId)]
+
+
+class MemoryFillings(MemoryPreparations):
+    """Satisfies ``Fillings``."""
+
+    name = "fillings"
+
+    async def refill(self, role: RoleName) -> None:
+        """See the port."""
+
+        def send() -> None:
+            self.texts.append(write_refill(role))
+            self.lives.append(timedelta(seconds=60))
+
+        await self._calls.through("fillings.refill", send, role)
 
 
 class MemoryQueuedMarkers:

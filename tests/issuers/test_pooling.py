@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.broker.issue.mint import Minting
-from shared.core.directory import LookedAt, NewTrust
+from shared.core.directory import ApplicationIds, LookedAt, NewTrust
 from shared.core.errors import Absent, Malformed, Refused, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Footprint
 from shared.core.names import ObjectId
@@ -178,6 +178,9 @@ KEY = ObjectId("77777777-0000-4000-8000-000000000007")
         (replace(CLEAN, sign_in_audience="AzureADMultipleOrgs"), FOREIGN),
         (replace(CLEAN, redirects=1), FOREIGN),
         (replace(CLEAN, app_roles=1), FOREIGN),
+        (replace(CLEAN, has_principal=False), VANISHED),
+        (replace(CLEAN, is_enabled=False), VANISHED),
+        (replace(CLEAN, secrets=(KEY,), has_principal=False), FOREIGN),
         (replace(CLEAN, secrets=(KEY,), trusted=()), FOREIGN),
         (Refused("no", status=403), FOREIGN),
         (Unavailable("busy"), UNSEEN),
@@ -187,11 +190,35 @@ async def test_what_a_look_says_of_one_lease(seen: LookedAt | Upstream | None, c
     """Whoever could sign in as it is a stranger, but for the broker. A key is told by its id."""
     pooled = Pooled(target("token"))
     await pooled.fill()
-    watch = PoolWatch(_Says(pooled.kind.issuer.means, [seen]))  # type: ignore[attr-defined,arg-type]
+    watch = PoolWatch(_Says(pooled.kind.issuer.means, [seen]), _gone)  # type: ignore[attr-defined,arg-type]
     (trouble,) = await watch.look_at([(pooled.target, pooled.footprint)])
     assert code == (trouble.code if trouble else None)
     has_key = isinstance(seen, LookedAt) and (seen.secrets or seen.certificates)
     assert (KEY if has_key else None) == (trouble.key_id if trouble else None)
+
+
+async def _gone(_footprint: ServicePrincipalFootprint) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("seen", [None, replace(CLEAN, has_principal=False)])
+@pytest.mark.parametrize("answer", [None, Unavailable("busy")])
+async def test_what_a_list_does_not_show_is_read_before_it_is_believed(
+    seen: LookedAt | None, answer: Unavailable | None
+) -> None:
+    """A list may be behind, and a lease that somebody could claim would end with an alarm."""
+
+    async def stands(_footprint: ServicePrincipalFootprint) -> bool:
+        if answer is not None:
+            raise answer
+        return True
+
+    pooled = Pooled(target("token"))
+    await pooled.fill()
+    watch = PoolWatch(_Says(pooled.kind.issuer.means, [seen]), stands)  # type: ignore[attr-defined,arg-type]
+    (trouble,) = await watch.look_at([(pooled.target, pooled.footprint)])
+    assert trouble is not None
+    assert UNSEEN == trouble.code
 
 
 class _Says:
@@ -200,7 +227,7 @@ class _Says:
     def __init__(self, means: Any, seen: Sequence[LookedAt | Upstream | None]) -> None:
         self.federation, self.directory, self._seen = means.federation, self, seen
 
-    async def look_at(self, _application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | Upstream | None]:
+    async def look_at(self, _wanted: Sequence[ApplicationIds]) -> Sequence[LookedAt | Upstream | None]:
         return self._seen
 
 
@@ -210,7 +237,7 @@ async def test_ten_leases_are_looked_at_in_one_call() -> None:
     await pooled.fill()
     footprint = pooled.footprint
     assert isinstance(footprint, ServicePrincipalFootprint)
-    gone = replace(footprint, application_id=KEY)
+    gone = replace(footprint, application_id=KEY, app_id=KEY)
     pooled.world.calls.made.clear()
     troubles = await pooled.issuer.look_at_pooled([(pooled.target, each) for each in (gone, *[footprint] * 9)])
     assert [VANISHED, *[None] * 9] == [each.code if each else None for each in troubles]

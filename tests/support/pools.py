@@ -27,8 +27,8 @@ def pooled_target(
 
 
 async def take_messages(scene: World) -> None:
-    """A worker takes every message of the queue of preparations."""
-    for message in scene.preparations.take():
+    """Workers take every message of the two queues."""
+    for message in (*scene.preparations.take(), *scene.fillings.take()):
         if isinstance(message, LeaseId):
             await prepare(scene.ports, "worker", message)
         else:

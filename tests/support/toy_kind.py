@@ -282,7 +282,7 @@ class BadgeIssuer:
         found, names = credential.number in {each.number for each in badges.values()}, (f"door:{credential.door}",)
         return Proof(found, names if found else (), () if found else names)
 
-    async def prove_prepared(self, order: Order, footprint: BadgeFootprint, *, deadline: float) -> Proof:
+    async def prove_prepared(self, order: Order, footprint: BadgeFootprint, *, deadline: float, again: bool = False) -> Proof:
         """As above: the badge is made before anybody has it."""
         badges = await self.retry.call(lambda: self.doors.badges(footprint.door), on=SAFE_TO_REPEAT, deadline=deadline)
         found, names = footprint.name in badges, (f"door:{footprint.door}",)

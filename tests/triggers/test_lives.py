@@ -23,7 +23,7 @@ async def test_a_pooled_lease_is_there_for_admins_and_auditors_alone(app: App, t
     assert [] == live.json["leases"]
     if sees:
         assert ("pooled", False) == (read.json["state"], "holder" in read.json)
-        assert not {"claim", "ready_at"} & {*read.json}
+        assert ("ready", True, False) == (read.json["ready"], "ready_at" in read.json, "claim" in read.json)
     else:
         assert "lease_not_found" == read.code
 

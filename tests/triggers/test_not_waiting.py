@@ -74,8 +74,10 @@ async def test_every_status_says_on_what_it_depends(app: App) -> None:
         await app.call("GET", path, token="bob.token.x"),
         await app.call("GET", path, token=None),
         await app.call("GET", "/api/v1/leases/nonsense/credential"),
+        await app.call("HEAD", path),
+        await app.call("POST", path),
     ]
-    assert [404, 401, 400] == [each.status for each in answers]
+    assert [404, 401, 400, 405, 405] == [each.status for each in answers]
     for each in answers:
         assert ("no-store", "Authorization, Prefer") == (each.headers["cache-control"], each.headers["vary"])
 
@@ -160,18 +162,21 @@ async def test_ask_and_poll_under_one_key_meet_one_lease(app: App) -> None:
 
 async def test_a_poll_is_no_event_and_a_refused_one_is(app: App) -> None:
     """What was handed out is."""
-    path = await prepared(app)
-    await app.call("GET", path, headers=ASYNC)
+    asking = await asked(app)
+    path = path_of(asking)
+    assert 202 == (await app.call("GET", path, headers=ASYNC)).status
+    await deliver(app, "preparations", write_preparation(LeaseId(asking.json["lease"]["id"])))
     assert ["prepare"] == [each.operation for each in app.world.audit.events]
     await app.call("GET", path, token="bob.token.x")
     await app.call("GET", path)
     assert [("prepare", "done"), ("collect", "refused"), ("issue", "done")] == app.world.audit.told()
 
 
-async def test_the_queue_of_preparations_has_a_function(app: App) -> None:
-    """In the host's own storage."""
-    (binding,) = json.loads(functions_of(app)["preparations"].get_function_json())["bindings"]
-    assert ("queueTrigger", "preparations") == (binding["type"], binding["queueName"])
+@pytest.mark.parametrize("queue", ["preparations", "fillings"])
+async def test_the_queues_of_leases_to_prepare_have_a_function_each(app: App, queue: str) -> None:
+    """In the host's own storage. The host counts what it takes at once for each function: neither queue holds up the other."""
+    (binding,) = json.loads(functions_of(app)[queue].get_function_json())["bindings"]
+    assert ("queueTrigger", queue) == (binding["type"], binding["queueName"])
     assert "AzureWebJobsStorage" == binding["connection"]
 
 

@@ -95,9 +95,10 @@ async def test_a_message_about_a_pool_fills_it(app: App, caplog: pytest.LogCaptu
     """Of a role without a pool, or of none, there is nothing to do."""
     caplog.set_level(logging.INFO)
     app.world.roles.keep(role(pooled_target(1)))
-    await deliver(app, "preparations", write_refill(WEB))
+    await deliver(app, "fillings", write_refill(WEB))
     assert "the pool of role web (" in caplog.text
     assert [None] == [lease.holder for lease in app.world.leases.rows.values()]
+    # An earlier version of the broker has sent it there.
     await deliver(app, "preparations", write_refill(RoleName("nothing")))
     assert "the pool of role nothing (" in caplog.text
 
@@ -105,5 +106,5 @@ async def test_a_message_about_a_pool_fills_it(app: App, caplog: pytest.LogCaptu
 async def test_a_pool_that_cannot_be_filled_now_is_the_timers(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """The message is not delivered again."""
     app.world.calls.fail("pools.oldest", Unavailable("busy"))
-    await deliver(app, "preparations", write_refill(WEB))
+    await deliver(app, "fillings", write_refill(WEB))
     assert "is left to the timer" in caplog.text

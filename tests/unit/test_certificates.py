@@ -146,3 +146,8 @@ def test_it_lasts_for_all_of_the_lease(last: datetime, *, good: bool) -> None:
         assert last == read_certificate(value, NOW, UNTIL).end
     else:
         assert "2026-03-02T13:10:00Z" in why(value)
+
+
+def test_a_key_for_pss_alone_is_refused() -> None:
+    """Nobody knows that Entra ID takes it. A plain RSA key may sign with PSS."""
+    assert "RSASSA-PSS" in why(certificates.FOR_PSS_ALONE)

@@ -21,6 +21,7 @@ from tests.unit.test_role_document import DOCUMENT
 PAIR = {"issuer": "https://issuer.example", "subject": "job-7"}
 SCHEMA = SCHEMAS.of(principal_target()).schema
 LONG = "s" * 601
+GITHUB = "https://token.actions.githubusercontent.com"
 
 
 def read(**fields: Any) -> CredentialChoice:
@@ -100,6 +101,22 @@ FIELDS = ("token_scopes", "federated_identities")
             "federated_identities[0].subject",
         ),
         ({"credential": "federated", "federated_identities": [PAIR | {"subject": LONG}]}, "federated_identities[0].subject"),
+        ({"credential": "federated", "federated_identities": [PAIR | {"subject": " x"}]}, "federated_identities[0].subject"),
+        (
+            {"credential": "federated", "federated_identities": [PAIR | {"issuer": "https://issuer.example "}]},
+            "federated_identities[0].issuer",
+        ),
+        (
+            {
+                "credential": "federated",
+                "federated_identities": [PAIR | {"issuer": "https://TOKEN.actions.githubusercontent.com"}],
+            },
+            "federated_identities[0].issuer",
+        ),
+        (
+            {"credential": "federated", "federated_identities": [PAIR | {"issuer": f"{GITHUB}/"}]},
+            "federated_identities[0].issuer",
+        ),
         ({"credential": "federated", "federated_identities": [PAIR | {"audience": "x"}]}, "federated_identities[0].audience"),
     ],
 )
@@ -126,10 +143,18 @@ def test_an_identity_is_an_object() -> None:
 )
 def test_a_subject_of_names_alone_is_warned_of(subject: str, *, warned: bool) -> None:
     """GitHub gives a name to another when its owner gives it up, and an id never."""
-    identities = [PAIR, {"issuer": "https://token.actions.githubusercontent.com", "subject": subject}]
+    identities = [PAIR, {"issuer": GITHUB, "subject": subject}]
     target = principal_target(credential=read(credential="federated", federated_identities=identities))
     found = [(each.path, each.code) for each in SCHEMA.warnings(target, Protected())]
     assert ([("federated_identities[1].subject", "name_only_subject")] if warned else []) == found
+
+
+@pytest.mark.parametrize("issuer", [f"{GITHUB}/", GITHUB.replace("token", "TOKEN"), f" {GITHUB}"])
+def test_a_stored_issuer_that_is_githubs_but_for_its_spelling_is_warned_of(issuer: str) -> None:
+    """An earlier version has taken it, and whoever compares may be laxer than by the letter."""
+    choice = CredentialChoice("federated", federated_identities=(FederatedIdentity(issuer, "repo:o/r:ref:refs/heads/main"),))
+    found = [each.code for each in SCHEMA.warnings(principal_target(credential=choice), Protected())]
+    assert ["name_only_subject"] == found
 
 
 @pytest.mark.parametrize(

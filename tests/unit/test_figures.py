@@ -204,6 +204,7 @@ def test_the_broker_takes_these_times_unless_a_setting_says_otherwise() -> None:
         "repeat": 190.0,
         "message": 60.0,
         "proving": 100.0,
+        "turn": 20.0,
         "lease_lock": 20.0,
         "settle": 180.0,
         "retention": timedelta(days=7),

@@ -20,7 +20,7 @@ from shared.cloud.event_grid.publisher import EventGridPublisher
 from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
 from shared.cloud.storage.lease_table import TableLeases
-from shared.cloud.storage.queues import StoragePreparations, StorageRevocations
+from shared.cloud.storage.queues import StorageFillings, StoragePreparations, StorageRevocations
 from shared.core.errors import Misconfigured
 from shared.core.footprint import Footprint
 from shared.core.message import Batch
@@ -133,6 +133,8 @@ async def test_tables_and_queue_are_reached_with_one_identity(client: str | None
     assert storage.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
     assert isinstance(storage.preparations, StoragePreparations)
     assert storage.preparations._client.url == "https://leasehold1.queue.core.windows.net/preparations"
+    assert isinstance(storage.fillings, StorageFillings)
+    assert storage.fillings._client.url == "https://leasehold1.queue.core.windows.net/fillings"
     assert storage.tables.url == "https://leasehold1.table.core.windows.net"
     assert (storage.credential is azure.credential) is (client != OTHER)
     await storage.credential.close()

@@ -48,12 +48,30 @@ def read(request: GraphRequest) -> Reply:
     """``GET /applications/{id}``, with its owners if ``$expand`` asks for them."""
     item = READS.readable(request)
     reply = queries.one(request, READS.kind, item)
-    option = request.call.query.get("$expand")
+    option = _expanding(request)
+    return reply if option is None else replace(reply, body=_with_owners(request, reply.body, item, option))
+
+
+def listed(request: GraphRequest) -> Reply:
+    """``GET /applications``, each with its owners if ``$expand`` asks for them. Owners need the application's id."""
+    option = _expanding(request)
+    reply = READS.listed(request)
     if option is None:
         return reply
-    if option not in _OWNERS:
+    found = [(each, objects.find(request, each["id"])) for each in reply.body["value"]]
+    shown = [_with_owners(request, each, item, option) if isinstance(item, Application) else each for each, item in found]
+    return replace(reply, body={**reply.body, "value": shown})
+
+
+def _expanding(request: GraphRequest) -> str | None:
+    option = request.call.query.get("$expand")
+    if option is not None and option not in _OWNERS:
         raise errors.not_implemented(f"$expand={option} here")
-    return replace(reply, body={**reply.body, "owners": owners.expanded(request, item, ids=option != "owners")})
+    return option
+
+
+def _with_owners(request: GraphRequest, body: Json, item: Application, option: str) -> Json:
+    return {**body, "owners": owners.expanded(request, item, ids=option != "owners")}
 
 
 def create(request: GraphRequest) -> Reply:

@@ -31,6 +31,8 @@ MIXED = ONE | {"$top", "$skiptoken", "$count"}
 """Those of a list of objects of several types."""
 LIST = MIXED | {"$filter", "$search", "$orderby"}
 """Those of a list of objects of one type."""
+EXPANDED_LIST = LIST | {"$expand"}
+"""The same, with others that each is related to."""
 COUNT = frozenset({"$filter", "$search"})
 """Those of a count."""
 _AZURES = LIST | {"$expand", "$skip", "$format", "$apply", "$compute", "$deltatoken", "$levels", "$index"}

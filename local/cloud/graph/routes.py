@@ -106,7 +106,7 @@ def _functions(*paths: str) -> tuple[Row, ...]:
 
 
 _APPLICATIONS: tuple[Row, ...] = (
-    Row("GET", "/applications", applications.READS.listed, queries.LIST),
+    Row("GET", "/applications", applications.listed, queries.EXPANDED_LIST),
     Row("POST", "/applications", applications.create),
     Row("GET", "/applications/$count", applications.READS.counted, queries.COUNT),
     Row("PATCH", _NAMED, applications.upsert),

@@ -60,7 +60,9 @@ async def undo(
     again. Raises ``LostRace`` if another worker has taken the lease over, ``Upstream`` if storage fails.
     """
     try:
-        nothing_is_left = await _undo_parts(ports, lock, ports.within(within), freshness)
+        # If no worker has taken it up, there is nothing to look for, and no doubt.
+        is_untouched = lock.lease.is_untouched
+        nothing_is_left = is_untouched or await _undo_parts(ports, lock, ports.within(within), freshness)
     except (Upstream, Misconfigured) as failure:
         if otherwise_due is not None and isinstance(failure, Uncertain | IdentityRefused):
             return await postpone(ports, lock, failure.brief(), (otherwise_due - ports.now()).total_seconds())

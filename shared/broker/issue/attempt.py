@@ -87,11 +87,12 @@ class Attempt:
         return begins
 
     async def _activated(self, credential: Credential, proven: Proven, begins: datetime | None) -> Issued:
-        learned, ready, readiness, ends = self.minting.learned, proven.ready, proven.readiness, credential.ends_at
+        learned, ready, readiness, at = self.minting.learned, proven.ready, proven.readiness, proven.at
+        ends = credential.ends_at
         # Less may have been made than was planned.
         lease = await self.lock.release(
             lambda it: self.ports.kinds.with_derived(it.knowing(learned)).activated(
-                begins or self.ports.now(), ready=ready, readiness=readiness, tokens_until=ends
+                begins or self.ports.now(), ready=ready, readiness=readiness, seen_at=at, tokens_until=ends
             )
         )
         event = event_of(self.ports, self.actor, "issue", lease)
@@ -144,7 +145,9 @@ class Attempt:
             await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
         await self.ports.audit.record(event_of(self.ports, self.actor, "prepare", self.lock.lease))
-        change = partial(_waiting, preference=preference, maybe_more=not alone)
+        # What was claimed from a pool is made, for the most part.
+        untouched = preference.is_async and not self.minting.order.claimed
+        change = partial(_waiting, preference=preference, maybe_more=not alone, untouched=untouched)
         return accepted(self.ports, await leave_to_queue(self.ports, self.lock, change))
 
     async def _leave_prepared(self, preference: Preference) -> Accepted:
@@ -179,5 +182,6 @@ class Attempt:
             return False
 
 
-def _waiting(lease: Lease, preference: Preference, *, maybe_more: bool) -> Lease:
-    return replace(as_asked(lease, preference), maybe_more_secrets=lease.maybe_more_secrets or maybe_more)
+def _waiting(lease: Lease, preference: Preference, *, maybe_more: bool, untouched: bool = False) -> Lease:
+    maybe_more = lease.maybe_more_secrets or maybe_more
+    return replace(as_asked(lease, preference), maybe_more_secrets=maybe_more, is_untouched=untouched)

@@ -26,7 +26,7 @@ from shared.broker.issue.prepare import fail
 from shared.broker.issue.prove import known_already, prove, untried
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.ports import Actor, Ports
-from shared.broker.rules import require_same_target
+from shared.broker.rules import asked_again, require_same_target
 from shared.core.errors import (
     Absent,
     AmbiguousRefusal,
@@ -153,11 +153,12 @@ async def collect_now(
     asked = await _asked(ports, actor, lease, filled, fields)
     prove_until = min(wait_until, ports.within(ports.timing.proving))
     is_prepared, is_reused = lease.state is State.PREPARED, _is_reused(ports, lease, filled)
-    is_late = lease.issued_at + timedelta(seconds=ports.timing.grace) <= ports.now()
+    graced = lease.issued_at + timedelta(seconds=ports.timing.grace)
+    is_late = max(graced, lease.repeat_by or graced) <= ports.now()
     if is_late and not is_prepared and not is_reused:
         raise Gone(_COLLECTED, code="credential_collected")
     if preference.is_async and not is_reused:
-        # There is no time to make a credential and to prove it.
+        # A repeat of an ask, which is to be answered at once: there is no time to make a credential and to prove it.
         return accepted(ports, lease)
     if is_prepared:
         return await _hand_out(ports, actor, lease, filled, asked, preference, prove_until)
@@ -215,8 +216,7 @@ async def _asked(ports: Ports, actor: Actor, lease: Lease, filled: Filled, field
     credential any more.
     """
     try:
-        schema = ports.kinds.of(lease).schema
-        return schema.asked_again(filled.role.target, lease.footprint, {**lease.asked, **fields})
+        return asked_again(ports, lease, filled.role, fields)
     except Conflict as refused:
         if lease.state is State.PREPARED:
             await _undone(ports, actor, lease, refused)
@@ -270,9 +270,11 @@ class _HandingOut:
             raise NotProven
         if before.maybe_more_secrets:
             await self.kind.issuer.remove_former(self.order, before.footprint, maybe_more=True, keeping=minted.credential_id)
-        ready, readiness, ends = proven.ready, proven.readiness, credential.ends_at
+        ready, readiness, at, ends = proven.ready, proven.readiness, proven.at, credential.ends_at
         lease = await self.lock.release(
-            lambda it: it.knowing(footprint).activated(ports.now(), ready=ready, readiness=readiness, tokens_until=ends)
+            lambda it: it.knowing(footprint).activated(
+                ports.now(), ready=ready, readiness=readiness, seen_at=at, tokens_until=ends
+            )
         )
         event = event_of(ports, self.actor, "issue", lease)
         _, generation = await both(ports.audit.record(event), ports.generations.get(lease.id.role))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import overload
 
 from shared.broker.access import Issuing, issuing_from
@@ -12,7 +13,7 @@ from shared.broker.issue.attempt import Issued
 from shared.broker.issue.collect import collect_now
 from shared.broker.issue.issue import issue
 from shared.broker.issue.planning import IssueRequest
-from shared.broker.issue.preparations import DEFAULT_WAIT, Accepted, Preference, accepted, queue_again
+from shared.broker.issue.preparations import Accepted, Preference, accepted, queue_again
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.issue.under_key import find_lease
 from shared.broker.ports import Actor, Ports
@@ -34,6 +35,7 @@ from shared.core.names import LeaseId
 from shared.core.parameters.errors import FactMissing, ParameterNotAllowed
 from shared.core.preparing import NotProven
 from shared.core.role import Role
+from shared.kinds.optional import hands_out_again
 from shared.resilience.tasks import both
 
 _ON_ITS_WAY = 5.0
@@ -189,19 +191,31 @@ class _Repeatable:
             return None
         if lease.state is State.PREPARED:
             preference = self.preference or Preference(is_lenient=True, wait=int(self.ports.timing.proving))
-            return await collect_now(self.ports, self.actor, lease, preference.collecting(lease), self.deadline)
+            # Of a repeat that is to be answered at once, nothing is made.
+            preference = preference if preference.is_async else preference.collecting(lease)
+            return await collect_now(self.ports, self.actor, lease, preference, self.deadline)
         filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
         if (delivered := self.ports.courier.delivered(lease)) is not None:
             require_same_target(self.ports, lease, filled.role)
             return Issued(lease, delivered)
         must_prove = self.preference is not None and not self.preference.is_lenient
-        # It was handed out before: there is no other way to get it than to wait for it now.
-        until = max(self.deadline, self.ports.within(DEFAULT_WAIT)) if must_prove else self.deadline
+        is_reused = hands_out_again(self.ports.kinds.of(lease).issuer, filled.role.target)
+        takes_time = must_prove and filled.role.target.ready != "none" and not is_reused
+        if takes_time and self.preference is not None and self.preference.is_async:
+            require_same_target(self.ports, lease, filled.role)
+            return await self._told_to_collect(lease)
         try:
-            fields = self.wanted.ask.credential
+            fields, until = self.wanted.ask.credential, self.deadline
             return await rotate(self.ports, self.actor, lease, filled, prove_until=until, must_prove=must_prove, fields=fields)
         except NotProven:
-            raise Pending from None
+            return await self._told_to_collect(await self.ports.leases.get(lease.id) or lease)
+
+    async def _told_to_collect(self, lease: Lease) -> Accepted:
+        """The time of this repeat is used up. Its holder may collect the active lease, however long ago it was handed out."""
+        until = self.ports.now() + timedelta(seconds=self.ports.timing.grace)
+        if lease.state is not State.ACTIVE:
+            raise LostRace("the lease has ended")
+        return accepted(self.ports, await self.ports.leases.swap(lease.told_to_collect(until), former=lease))
 
     def _told_to_wait(self, lease: Lease) -> Accepted:
         if self.preference is None:

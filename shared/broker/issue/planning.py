@@ -103,6 +103,7 @@ def plan(
         key_digest=key.digest if key else "",
         target_digest=target_digest(ports.kinds, role.target),
         asked=wanted.ask.credential,
+        is_unissued=True,
     )
     return order, with_delivery(ports, role, ports.kinds.with_derived(lease), vault)
 

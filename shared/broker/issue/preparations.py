@@ -58,8 +58,13 @@ class Preference:
         return self.is_lenient and not self.wait
 
     def collecting(self, lease: Lease) -> Preference:
-        """Returns the preference of a request that collects: what it does not say, the ask has said."""
-        return Preference(lease.collect_wait if self.wait is None else self.wait, self.is_lenient or lease.lenient)
+        """Returns the preference of a request that collects: what it does not say, the ask has said.
+
+        A request that wants no work done is answered at once as long as there is nothing to collect. Then there is no later
+        answer for which the credential could be made: the request waits as one that does not say how long.
+        """
+        is_said = self.wait is not None and (self.wait > 0 or lease.state is State.PLANNED)
+        return Preference(self.wait if is_said else lease.collect_wait, self.is_lenient or lease.lenient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ async def send_preparation(ports: Ports, lease: Lease) -> None:
     """Sends the message of a lease that waits for a worker. If that fails, the sweep does it. Raises nothing foreseen."""
     try:
         by = lease.prepare_by or lease.due_at
-        await ports.preparations.send(lease.id, lives=by - ports.now())
+        queue = ports.fillings if lease.is_for_pool else ports.preparations
+        await queue.send(lease.id, lives=by - ports.now())
     except Upstream:
         log.warning("the preparation of lease %s could not be queued: the sweep does it", lease.id, exc_info=True)

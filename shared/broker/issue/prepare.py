@@ -4,6 +4,9 @@ The worker that takes the lease's message runs this. The caller was allowed when
 collects. In between, only the role is looked at. A lease for a pool has no caller yet, and is made in the same way. The worker
 may die at any line: the lease is due when its lock is over, and the sweep sends the message again. So what is made may be made
 twice, by the same names.
+
+A worker has a turn with a lease (``Timing.turn``). If the lease is not seen to work by then, it waits behind the others, and
+the next turn goes on with its proof.
 """
 
 from __future__ import annotations
@@ -21,12 +24,12 @@ from shared.broker.issue.deliver import Delivering
 from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.planning import LAST_CALL, SECRET_SLACK
-from shared.broker.issue.preparations import waiting_for_sweep
+from shared.broker.issue.preparations import send_preparation, waiting_for_sweep
 from shared.broker.issue.prove import Proven, found, known_already, prove
 from shared.broker.pool.hints import misfit
-from shared.broker.pool.making import order_for_pool, stands_ready, tell_failed, tell_ready
+from shared.broker.pool.making import order_for_pool, stands_ready, tell_failed, tell_ready, tell_unproven
 from shared.broker.ports import Ports
-from shared.broker.rules import broken_by, require_same_target
+from shared.broker.rules import asked_again, broken_by, require_same_target
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Upstream
 from shared.core.footprint import Footprint
@@ -36,12 +39,15 @@ from shared.core.role import Role, role_changed
 from shared.kinds.kind import Order
 from shared.kinds.optional import ProvesPrepared
 from shared.resilience.priority import in_background
+from shared.resilience.rounds import in_turns
 from shared.resilience.tasks import both
 
 log = logging.getLogger(__name__)
 
 _AGAIN = 15.0
 """Seconds at least until a preparation is tried again that Azure has delayed."""
+SLOW = 120.0
+"""Seconds after the ask. A lease that is not seen to work by then has a turn a minute: the sweep sends its message again."""
 
 
 async def prepare(ports: Ports, request_id: str, lease_id: LeaseId) -> Lease | None:
@@ -123,20 +129,47 @@ class _Preparation:
 
     async def run(self) -> Lease:
         """Returns the lease, PREPARED or POOLED, ACTIVE if it is delivered, or PLANNED if it was not seen to work yet."""
-        kind, order, ports = self.minting.kind, self.minting.order, self.ports
-        made = await self.minting.prepare()
-        await ports.leased.note(kind.schema.principals(made), order.lease_id)
+        order, ports = self.minting.order, self.ports
+        made = await self._made()
+        began = ports.clock.monotonic()
         proven = await self._proven(made)
         if proven.readiness is not None and not proven.ready:
-            return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
-        now, ready, readiness = ports.now(), proven.ready, proven.readiness
+            return await self._another_turn(made, began)
+        now, ready, readiness, at = ports.now(), proven.ready, proven.readiness, proven.at
         if order.pooled:
             return await self._into_pool(made, proven)
         if (delivering := Delivering.of(ports, self.role, self.lock.lease)) is not None:
             return await self._into_vault(delivering, made)
         collect_by = now + timedelta(seconds=ports.timing.collect)
-        lease = await self.lock.release(lambda it: it.knowing(made).prepared(now, collect_by, ready=ready, readiness=readiness))
+        lease = await self.lock.release(
+            lambda it: it.knowing(made).prepared(now, collect_by, ready=ready, readiness=readiness, seen_at=at)
+        )
         ports.pace.note(lease.id.role, (now - lease.planned_at).total_seconds())
+        return lease
+
+    async def _made(self) -> Footprint:
+        """Returns what was made by an earlier turn or, if there was none, makes it."""
+        if self.lock.lease.is_made:
+            return self.lock.lease.footprint
+        made = await self.minting.prepare()
+        await self.ports.leased.note(self.minting.kind.schema.principals(made), self.minting.order.lease_id)
+        return made
+
+    async def _another_turn(self, made: Footprint, began: float) -> Lease:
+        """The lease waits behind those whose messages are in the queue already. If it is slow, the sweep brings it back.
+
+        The turn ``began`` then, on the monotonic clock.
+        """
+        ports = self.ports
+        is_slow = self.lock.lease.planned_at + timedelta(seconds=SLOW) <= ports.now()
+        # A proof that does not wait itself would go round and round.
+        has_waited = ports.clock.monotonic() >= began + ports.timing.turn / 2
+        if is_slow or not has_waited:
+            if is_slow and self.minting.order.pooled:
+                await tell_unproven(ports, self.role.name)
+            return await self.lock.release(lambda it: waiting_for_sweep(ports, it.made(made), _AGAIN))
+        lease = await self.lock.release(lambda it: waiting_for_sweep(ports, it.made(made), ports.timing.message))
+        await send_preparation(ports, lease)
         return lease
 
     async def _into_pool(self, made: Footprint, proven: Proven) -> Lease:
@@ -154,9 +187,10 @@ class _Preparation:
         minted = await kind.issuer.credential(order, made, self._note)
         footprint = made if minted.credential_id is None else kind.schema.with_credential(made, minted.credential_id)
         credential = kind.schema.complete(minted.credential, footprint)
-        proven = await prove(ports, kind, order, credential, deadline=self._prove_until())
+        # The principal was seen to work. To cut this proof short would take another credential at the next turn.
+        proven = await self.lock.while_held(prove(ports, kind, order, credential, deadline=self._prove_until()))
         if order.target.ready != "none" and not proven.ready:
-            return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
+            return await self.lock.release(lambda it: waiting_for_sweep(ports, it.made(made), _AGAIN))
         alone = not before.maybe_more_secrets or await kind.issuer.remove_former(
             replace(order, rotating=True), before.footprint, maybe_more=True, keeping=minted.credential_id
         )
@@ -188,7 +222,9 @@ class _Preparation:
             return known
         if order.target.ready == "none" or not isinstance(kind.issuer, ProvesPrepared):
             return Proven()
-        proof = await kind.issuer.prove_prepared(order, made, deadline=self._prove_until())
+        with in_turns(self.ports.within(self.ports.timing.turn)):
+            again, until = self.lock.lease.is_made, self._prove_until()
+            proof = await self.lock.while_held(kind.issuer.prove_prepared(order, made, deadline=until, again=again))
         return Proven() if proof is None else found(self.ports, kind, order, proof, began)
 
     def _prove_until(self) -> float:
@@ -242,7 +278,7 @@ async def _tell_failed(ports: Ports, lease: Lease, code: str) -> None:
 
 
 def _order(ports: Ports, role: Role, lease: Lease) -> Order:
-    """Raises ``Conflict`` or ``Malformed`` if the role of today has no such credential for this ask.
+    """Raises ``Conflict`` if the role of today has no such credential for this ask.
 
     The ends are the same for each worker that prepares the lease: what one has made, the next one finds.
     """
@@ -253,7 +289,7 @@ def _order(ports: Ports, role: Role, lease: Lease) -> Order:
         role.target,
         end,
         ports.within(ports.timing.mint),
-        asked=ports.kinds.of(role).schema.asked_again(role.target, lease.footprint, lease.asked),
+        asked=asked_again(ports, lease, role),
         claimed=bool(lease.claim),
         last_end=end + timedelta(seconds=ports.timing.prepare + ports.timing.collect),
     )

@@ -22,7 +22,7 @@ from shared.broker.issue.prove import Proven, known_already, prove
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.reconcile.watched import look_again
-from shared.broker.rules import require_same_target, withhold_faults
+from shared.broker.rules import asked_again, require_same_target, withhold_faults
 from shared.core.credential import Credential
 from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
 from shared.core.footprint import Footprint
@@ -69,7 +69,7 @@ async def rotate(
     """
     role = filled.role
     audit_reason = require_same_target(ports, lease, role)
-    asked = ports.kinds.of(lease).schema.asked_again(role.target, lease.footprint, {**lease.asked, **fields})
+    asked = asked_again(ports, lease, role, fields)
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     order = Order(
         lease.id,

@@ -53,7 +53,7 @@ class Opened:
         if self.hint is None:
             return
         try:
-            await ports.preparations.refill(self.lease.id.role)
+            await ports.fillings.refill(self.lease.id.role)
         except Upstream:
             log.warning("the pool of role %s is filled by the next timer", self.lease.id.role, exc_info=True)
 

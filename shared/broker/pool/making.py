@@ -15,7 +15,7 @@ from shared.broker.pool.hints import hint_of, note
 from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import LeaseholdError
-from shared.core.lease import Holder, Lease, State
+from shared.core.lease import NOT_PROVEN, Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.pool import Filling
 from shared.core.readiness.record import Readiness
@@ -61,6 +61,8 @@ async def open_for_pool(ports: Ports, request_id: str, role: Role, generation: i
         pool_digest=pool_digest(kinds, role),
         generation=generation,
         prepare_by=now + timedelta(seconds=timing.prepare),
+        is_unissued=True,
+        is_untouched=True,
     )
     opened = await ports.leases.open(kinds.with_derived(planned))
     event = AuditEvent(now, "fill", Outcome.DONE, request_id, role=role.name, lease=lease_id)
@@ -87,6 +89,12 @@ async def tell_failed(ports: Ports, role: RoleName, code: str) -> None:
     log.warning("pool_failing role=%s code=%s", role, code)
     now, jitter = ports.now(), ports.ids.jitter()
     await _change(ports, role, lambda it: it.failed(now, code, jitter))
+
+
+async def tell_unproven(ports: Ports, role: RoleName) -> None:
+    """Notes that a lease for the pool was not seen to work for long. It is still tried. Raises nothing foreseen."""
+    log.warning("pool_failing role=%s code=%s, and tried again", role, NOT_PROVEN)
+    await _change(ports, role, lambda it: it.unproven(NOT_PROVEN))
 
 
 async def _change(ports: Ports, role: RoleName, change: Callable[[Filling], Filling | None]) -> None:

@@ -125,9 +125,9 @@ class Graph:
         if key.key_id not in [str(each.get("keyId")).lower() for each in held]:
             await self._calls.send("PATCH", path, {"keyCredentials": [*held, _key_credential(key)]})
 
-    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | Upstream | None]:
-        """Returns what each of ten applications at most has; ``None`` for one that is not there. See the port."""
-        return await look_at(self._calls, application_ids)
+    async def look_at(self, wanted: Sequence[ApplicationIds]) -> Sequence[LookedAt | Upstream | None]:
+        """Returns what each of ten applications at most has; ``None`` for one that is not listed. See the port."""
+        return await look_at(self._calls, wanted)
 
     async def own_principal(self, app_id: ObjectId) -> Principal:
         """Returns the service principal with this client id. Raises ``Absent``.

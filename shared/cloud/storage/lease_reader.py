@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.cloud.lenient import readable
-from shared.cloud.storage.lease_rows import BY_SCOPE, KEY_ELSEWHERE, indexed_id, key_key
+from shared.cloud.storage.lease_rows import BY_SCOPE, KEY_ELSEWHERE, NOBODYS, indexed_id, key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
@@ -50,6 +50,8 @@ def read_key(row: Row) -> IdempotencyKey:
 def read_indexed(row: Row) -> LeaseView:
     """What an index row tells of its lease."""
     with LEASE_INDEX.reading(row):
+        if not isinstance(row.get(NOBODYS, False), bool):
+            raise TypeError("expected true or false")
         return typed(_view(json.loads(row["View"])))
 
 
@@ -126,8 +128,11 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         pool_digest=own.get("pool_digest", ""),
         collect_wait=own.get("collect_wait"),
         lenient=own.get("lenient", False),
+        is_made=own.get("is_made", False),
+        is_untouched=own.get("is_untouched", False),
         readiness=_readiness(stored) if (stored := own.get("readiness")) is not None else None,
         tokens_until=_instant(own, "tokens_until"),
+        repeat_by=_instant(own, "repeat_by"),
         asked=own.get("asked", {}),
         told=own.get("told", False),
         tell_at=_instant(own, "tell_at"),
@@ -163,6 +168,7 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
         claim=stored.get("claim", ""),
         parameters=stored.get("parameters", {}),
         within=stored.get("within", ""),
+        is_unissued=stored.get("is_unissued", False),
     )
 
 

@@ -18,6 +18,7 @@ from shared.cloud.storage.lease_index import LIVE, UNENDED, newest, newest_of_un
 from shared.cloud.storage.lease_reader import WHOLE, read_held, read_key, read_lease, read_parts
 from shared.cloud.storage.lease_rows import (
     KEY_ELSEWHERE,
+    NOBODYS,
     PARTITIONS,
     due_id,
     due_key,
@@ -224,7 +225,8 @@ class TableLeases:
         # Rows of before there were generations lack the property, and meet no comparison.
         wanted = f"{live} and Generation ge {since}" if since else live
         conditions = [f"{between(shard, role_index(role))} and {wanted}" for shard in PARTITIONS]
-        counts = await asyncio.gather(*(self._count(condition, at_most + 1) for condition in conditions))
+        counting = (self._count(condition, at_most + 1, pooled=pooled) for condition in conditions)
+        counts = await asyncio.gather(*counting)
         return min(sum(counts), at_most + 1)
 
     async def count_few(self, role: RoleName, at_most: int) -> int | None:
@@ -320,10 +322,10 @@ class TableLeases:
             return etag_of(row)
         return version
 
-    async def _count(self, condition: str, at_most: int) -> int:
+    async def _count(self, condition: str, at_most: int, *, pooled: bool = False) -> int:
         count = 0
-        async for _ in self._table.scan(condition, select=["RowKey"], limit=at_most):
-            count += 1
+        async for row in self._table.scan(condition, select=["RowKey", NOBODYS], limit=at_most):
+            count += pooled or not row.get(NOBODYS)
             if count == at_most:
                 break
         return count

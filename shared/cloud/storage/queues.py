@@ -1,4 +1,4 @@
-"""The queues on Azure Queue Storage. Satisfies ``shared.core.ports.queue.Revocations`` and ``Preparations``.
+"""The queues on Azure Queue Storage. Satisfies ``Revocations``, ``Preparations`` and ``Fillings``.
 
 The broker puts messages in. The Functions host takes them out.
 """
@@ -17,7 +17,17 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.repeating import STORAGE, Repeating
 from shared.cloud.storage.tables import translated
-from shared.core.message import PREPARATIONS, QUEUE, WAITS, Batch, Message, write_message, write_preparation, write_refill
+from shared.core.message import (
+    FILLINGS,
+    PREPARATIONS,
+    QUEUE,
+    WAITS,
+    Batch,
+    Message,
+    write_message,
+    write_preparation,
+    write_refill,
+)
 from shared.core.names import LeaseId, RoleName
 
 _HEAD_START = 2
@@ -80,6 +90,12 @@ class StoragePreparations:
     async def send(self, lease_id: LeaseId, *, lives: timedelta) -> None:
         """As ``StorageRevocations.send``."""
         await _send(self._client, write_preparation(lease_id), lives)
+
+
+class StorageFillings(StoragePreparations):
+    """See the module. The client is for the queue ``FILLINGS``."""
+
+    queue = FILLINGS
 
     async def refill(self, role: RoleName) -> None:
         """As ``StorageRevocations.send``."""

@@ -138,12 +138,12 @@ class Leases(Protocol):
     async def count_live(self, role: RoleName, at_most: int, *, since: int = 0, pooled: bool = False) -> int:
         """How many leases of the role have not ended, of the generation ``since`` or later; stops counting past ``at_most``.
 
-        Those that are POOLED are nobody's, and count only if ``pooled`` says so.
+        Those that were made for a pool, or are being made, are nobody's, and count only if ``pooled`` says so.
         """
         ...
 
     async def count_few(self, role: RoleName, at_most: int) -> int | None:
-        """How many leases of the role have not ended, pooled ones left out; ``None`` when a small part tells of more."""
+        """How many leases of the role have not ended, those for its pool left out; ``None`` when a small part tells of more."""
         ...
 
     def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:

@@ -1,4 +1,4 @@
-"""The ports to the queues: of leases that are to end, with markers of those that wait in it, and of leases to prepare."""
+"""The ports to the queues: leases that are to end, with markers of those that wait; leases to prepare; pools to fill."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ class Preparations(Protocol):
     async def send(self, lease_id: LeaseId, *, lives: timedelta) -> None:
         """Puts one message on the queue, which is dropped unless it is taken within ``lives``. Raises as ``Revocations``."""
         ...
+
+
+class Fillings(Preparations, Protocol):
+    """The same, of leases for pools. Nobody has asked for them, so they do not wait in one queue with callers' leases."""
 
     async def refill(self, role: RoleName) -> None:
         """Puts a message on the queue that asks for the role's pool to be filled. It lives for a minute. Raises as ``send``."""

@@ -119,5 +119,7 @@ def _scope(choice: CredentialChoice, fields: Mapping[str, Any]) -> str:
     if _FIELD not in fields:
         return choice.token_scopes[0]
     if fields[_FIELD] not in choice.token_scopes:
-        raise Malformed(Fault(_FIELD, f"expected one of {', '.join(choice.token_scopes)}"))
+        is_of_azure = isinstance(fields[_FIELD], str) and fields[_FIELD].startswith("/")
+        hint = "; did you mean within?" if is_of_azure else ""
+        raise Malformed(Fault(_FIELD, f"expected one of {', '.join(choice.token_scopes)}{hint}"))
     return str(fields[_FIELD])

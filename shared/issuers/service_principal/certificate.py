@@ -166,6 +166,7 @@ def _why_not(found: x509.Certificate, now: datetime, until: datetime) -> str:
     """Returns why the certificate is of no use. Empty if it is of use."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see ``_parsed``
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+    from cryptography.x509.oid import PublicKeyAlgorithmOID  # noqa: PLC0415
 
     try:
         key, digest = found.public_key(), found.signature_hash_algorithm
@@ -173,6 +174,8 @@ def _why_not(found: x509.Certificate, now: datetime, until: datetime) -> str:
         return "its key or its signature is of an unknown kind"
     if not isinstance(key, RSAPublicKey):
         return "its key is not RSA: Entra ID takes no other"
+    if found.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        return "its key is for RSASSA-PSS alone; make a plain RSA key"
     needed = until + SLACK
     refusals = {
         f"its key has {key.key_size} bits; expected {LEAST_BITS} to {MOST_BITS}": not LEAST_BITS <= key.key_size <= MOST_BITS,

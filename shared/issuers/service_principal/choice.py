@@ -91,9 +91,18 @@ def rules(choice: CredentialChoice) -> Iterator[Fault]:
 def warnings(choice: CredentialChoice) -> Iterator[Caution]:
     """Yields a caution for a subject of GitHub's that holds names alone. Whoever gets the name later gets the access."""
     for index, each in enumerate(choice.federated_identities):
-        if each.issuer == _GITHUB and not _NAMED_BY_IDS.fullmatch(each.subject):
+        if _normal(each.issuer) == _GITHUB and not _NAMED_BY_IDS.fullmatch(each.subject):
             message = "names a repository without its ids: whoever gets the name later gets the access"
             yield Caution(f"federated_identities[{index}].subject", "name_only_subject", message)
+
+
+def _host_of(issuer: str) -> str:
+    return issuer.removeprefix("https://").partition("/")[0]
+
+
+def _normal(issuer: str) -> str:
+    """Returns the issuer as a server would name itself: whoever compares may be laxer than by the letter."""
+    return issuer.strip().rstrip("/").casefold()
 
 
 def _token_scope(value: Any, path: str, faults: list[Fault]) -> str | None:
@@ -116,6 +125,13 @@ def read_identity(reader: Reader) -> FederatedIdentity | None:
     reader.done()
     if issuer and (not issuer.startswith("https://") or "*" in issuer):
         reader.fault("issuer", "expected the iss of the tokens, which begins with https://")
+    elif issuer and _host_of(issuer) != _host_of(issuer).lower():
+        reader.fault("issuer", f"expected the iss of the tokens, to the letter: its host is {_host_of(issuer).lower()}")
+    elif issuer and issuer.rstrip("/") == _GITHUB != issuer:
+        reader.fault("issuer", f"expected the iss of the tokens, to the letter: {_GITHUB}")
+    for name, value in (("issuer", issuer), ("subject", subject)):
+        if value and value != value.strip():
+            reader.fault(name, "expected no blank at its beginning and end")
     if subject and "*" in subject:
         reader.fault("subject", "expected the sub of the tokens, exactly: there are no patterns")
     return FederatedIdentity(issuer, subject) if issuer and subject and len(reader.faults) == before else None

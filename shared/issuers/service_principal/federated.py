@@ -30,6 +30,9 @@ NAME = "lh-caller"
 RETRY_ON = ("AADSTS70021", "AADSTS700211", "AADSTS700213")
 """What Entra ID answers until every replica knows the credential: minutes, and even after a success.
 https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations"""
+HOPELESS_ON = ("AADSTS700231",)
+"""What Entra ID answers for ever to an identity whose own token was got through federation, such as that of a pod with workload
+identity: such a token is no assertion. The pod's own issuer and subject can be federated instead."""
 _FIELD = "federated_identity"
 
 
@@ -44,15 +47,17 @@ class FederatedCredential:
     audience: str
     object_id: ObjectId | None
     subscription_id: ObjectId | None = None
+    hopeless_on: tuple[str, ...] = ()
     ends_at: None = None
 
     def fields(self) -> Mapping[str, CredentialField]:
-        """Returns the subscription only if there is one."""
+        """Returns the subscription only if there is one, and ``hopeless_on`` only for an identity."""
         return {
             **common_fields("federated", self),
             **self.identity.document(),
             "audience": self.audience,
             "retry_on": RETRY_ON,
+            **({"hopeless_on": self.hopeless_on} if self.hopeless_on else {}),
         }
 
 
@@ -106,7 +111,10 @@ class Federated(NotHeld):
     ) -> Minted:
         """Makes one call, and none for a lease that has the credential already."""
         identity, audience = footprint.held.trusted or _identity(order), means.federation.exchange.audience
-        credential = FederatedCredential(**means.common(footprint), identity=identity, audience=audience)
+        hopeless_on = HOPELESS_ON if identity.issuer == means.federation.exchange.issuer else ()
+        credential = FederatedCredential(
+            **means.common(footprint), identity=identity, audience=audience, hopeless_on=hopeless_on
+        )
         if footprint.held.added:
             return Minted(credential, unchanged=True)
         trust = NewTrust(NAME, identity.issuer, identity.subject, audience)

@@ -101,6 +101,12 @@ _FEDERATED = {
             "items": _TEXT,
             "description": "What Entra ID answers until all of it knows the credential: try again.",
         },
+        "hopeless_on": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "For a managed identity: what Entra ID answers for ever if the identity's own token was itself got"
+            " through federation, as that of a pod with workload identity is. Federate the pod's own issuer and subject then.",
+        },
     },
     "required": [*_OF_ALL, "issuer", "subject", "audience", "retry_on"],
 }

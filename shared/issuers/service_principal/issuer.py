@@ -158,13 +158,15 @@ class ServicePrincipalIssuer:
         signing_in = kind.signs_in(self.means, credential, deadline=deadline, since=since)
         return await self._proof(order, signing_in, credential.client_id, kind.secret(credential), deadline)
 
-    async def prove_prepared(self, order: Order, footprint: ServicePrincipalFootprint, *, deadline: float) -> Proof | None:
+    async def prove_prepared(
+        self, order: Order, footprint: ServicePrincipalFootprint, *, deadline: float, again: bool = False
+    ) -> Proof | None:
         """Signs in by the broker's own link, and looks as above. See ``ProvesPrepared``.
 
         An application that is to get a secret is made to trust the broker first, which goes with the application. ``None`` if
         the broker's identity cannot be trusted so.
         """
-        if _target(order).credential.name == "secret" and not order.pooled:
+        if _target(order).credential.name == "secret" and not order.pooled and not again:
             if not await self.retry.call(self._can_be_trusted, on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True):
                 return None
             await self.means.trust_broker(order, known(footprint.application_id))
@@ -183,8 +185,8 @@ class ServicePrincipalIssuer:
     async def look_at_pooled(
         self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
     ) -> Sequence[Trouble | None]:
-        """Makes one call."""
-        return await PoolWatch(self.means).look_at(leases)
+        """See ``PoolWatch``."""
+        return await PoolWatch(self.means, self.stands).look_at(leases)
 
     def can_hand_out_again(self, target: Any) -> bool:
         """Returns whether the credential is no secret. See ``HandsOutAgain``."""

@@ -6,10 +6,10 @@ let in by somebody who can change any application of the tenant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from shared.core.directory import LookedAt, NewTrust
+from shared.core.directory import ApplicationIds, LookedAt, NewTrust
 from shared.core.errors import Fault, Malformed, Refused, Upstream
 from shared.core.names import ObjectId
 from shared.issuers.service_principal.broker_trust import NAME
@@ -44,20 +44,32 @@ def plan_claimed(pooled: ServicePrincipalFootprint, planned: ServicePrincipalFoo
 
 @dataclass(frozen=True, slots=True)
 class PoolWatch:
-    """Looks whether anybody has touched what stands in pools."""
+    """Looks whether anybody has touched what stands in pools. ``stands`` reads the objects of one lease."""
 
     means: Means
+    stands: Callable[[ServicePrincipalFootprint], Awaitable[bool]]
 
     async def look_at(
         self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
     ) -> Sequence[Trouble | None]:
-        """Makes one call for ten at most. Raises ``Upstream``."""
+        """Makes one call for ten at most, and two for each that seems to be gone. Raises ``Upstream``."""
         federation = self.means.federation
         broker, audience = await federation.sign_in.subject(), federation.exchange.audience
         own = NewTrust(NAME, federation.exchange.issuer, broker, audience)
-        seen = await self.means.directory.look_at([known(footprint.application_id) for _, footprint in leases])
+        wanted = [ApplicationIds(known(each.application_id), known(each.app_id)) for _, each in leases]
+        seen = await self.means.directory.look_at(wanted)
         pairs = zip(leases, seen, strict=True)
-        return [_judged(target, found, own, broker) for (target, _), found in pairs]
+        return [await self._believed(_judged(target, found, own, broker), each) for (target, each), found in pairs]
+
+    async def _believed(self, trouble: Trouble | None, footprint: ServicePrincipalFootprint) -> Trouble | None:
+        """Returns the trouble, or ``UNSEEN`` if an object was not listed that is there: a list may be behind."""
+        if trouble is None or not trouble.is_by_list:
+            return trouble
+        try:
+            stands = await self.stands(footprint)
+        except Upstream as failure:
+            return Trouble(UNSEEN, what=str(failure))
+        return Trouble(UNSEEN, what="it was not listed, and is there") if stands else trouble
 
 
 def _judged(
@@ -65,7 +77,7 @@ def _judged(
 ) -> Trouble | None:
     match found:
         case None:
-            return Trouble(VANISHED, what="the application is gone")
+            return Trouble(VANISHED, what="the application is gone", is_by_list=True)
         case Refused():
             return Trouble(FOREIGN, what="the broker may not read the application any more")
         case Upstream():
@@ -86,5 +98,14 @@ def _troubles(target: ServicePrincipalTarget, found: LookedAt, own: NewTrust, br
         yield Trouble(FOREIGN, what="another signInAudience")
     if found.redirects or found.app_roles:
         yield Trouble(FOREIGN, what="redirect URIs or app roles")
+    yield from _useless(found)
+
+
+def _useless(found: LookedAt) -> Iterator[Trouble]:
+    """Yields why nobody could sign in as it, who claims the lease."""
+    if not found.is_enabled:
+        yield Trouble(VANISHED, what="the service principal is disabled")
     if not found.trusted:
         yield Trouble(VANISHED, what=f"{NAME} is gone")
+    if not found.has_principal:
+        yield Trouble(VANISHED, what="the service principal is gone", is_by_list=True)

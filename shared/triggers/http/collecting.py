@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shared.broker.issue.collect import collect
 from shared.broker.issue.issue import Issued
 from shared.broker.issue.preparations import Accepted
+from shared.core.lease import State
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.preferences import PREFER, VARY, Preferred, preferred
@@ -102,4 +104,6 @@ async def collect_credential(request: VerifiedRequest) -> Reply:
     found = await collect(request.ports, request.actor, lease_id, wanted.preference, fields)
     if isinstance(found, Issued):
         return of_json(200, ISSUED.write(found), wanted.applied(accepted=False))
-    return not_yet(request, found, wanted)
+    # Unless the lease was still being made, the request has waited.
+    is_at_once = wanted.respond_async and found.lease.state is State.PLANNED
+    return not_yet(request, found, replace(wanted, respond_async=is_at_once))

@@ -49,7 +49,9 @@ def with_the_rest(groups: tuple[Api, ...] = GROUPS) -> tuple[Api, ...]:
     async def zz_any_other(edge: Edge, unverified: UnverifiedRequest) -> Reply:  # noqa: ARG001 - every open call's arguments
         """No such call, or not with this method."""
         path = f"{rest.root}/{unverified.http.route_params.get('rest', '')}"
-        allowed = sorted({method for route in routes(groups) if _fits(route, path) for method in route.taken})
+        fitting = [route for route in routes(groups) if _fits(route, path)]
+        allowed = sorted({method for route in fitting for method in route.taken})
+        unverified.vary = next((route.vary for route in fitting if route.vary), "")
         raise MethodNotAllowed(*allowed) if allowed else NoSuchCall
 
     return (*groups, rest)

@@ -145,7 +145,18 @@ def test_count_alone_is_text(tenant: Tenant, client: Client) -> None:
 
 def test_expansion_is_not_implemented(client: Client) -> None:
     """501 rather than an answer without it."""
-    assert (501, "NotImplemented") == error(client.get("/applications?$expand=owners"))
+    assert (501, "NotImplemented") == error(client.get("/applications?$expand=extensionProperties"))
+    assert (501, "NotImplemented") == error(client.get("/servicePrincipals?$expand=owners"))
+
+
+def test_applications_are_listed_with_their_owners(tenant: Tenant, client: Client) -> None:
+    """By id alone, if that is what is asked for."""
+    made = tenant.client("Application.ReadWrite.OwnedBy").post("/applications", {"displayName": "one"})
+    among = quote(f"id in ('{made.body['id']}')", safe="=$")
+    (listed,) = client.get(f"/applications?$filter={among}&$select=id&$expand=owners($select=id)").body["value"]
+    assert {"id", "owners"} == {*listed}
+    (owner,) = listed["owners"]
+    assert {"@odata.type", "id"} == {*owner}
 
 
 @pytest.mark.parametrize("path", ["//applications", "///applications", "/applications//", "//applications//?$top=5"])

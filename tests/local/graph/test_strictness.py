@@ -133,7 +133,7 @@ def test_a_search_of_what_no_type_has_is_refused(client: Client) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "/applications?$expand=owners",
+        "/servicePrincipals?$expand=owners",
         "/applications?$skip=1",
         "/applications?$format=json",
         "/applications?$orderby=displayName,id",
