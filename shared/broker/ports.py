@@ -17,12 +17,13 @@ from shared.core.names import ObjectId
 from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, DirectoryLookups, Policies, Subjects
 from shared.core.ports.audit import Audit
 from shared.core.ports.callers import CallerRecords
-from shared.core.ports.documents import Generations, Roles
+from shared.core.ports.documents import EventRules, Generations, Roles
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
 from shared.core.ports.pool import Pools
 from shared.core.ports.queue import Preparations, QueuedMarkers, Revocations
+from shared.core.ports.resources import Resources
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
@@ -80,6 +81,7 @@ class Ports:
     roles: Roles
     auth_roles: AuthRoles
     policies: Policies
+    event_rules: EventRules
     access: AccessStore
     generations: Generations
     leased: LeasedPrincipals
@@ -98,6 +100,7 @@ class Ports:
     directory: DirectoryFacts
     subjects: Subjects
     lookups: DirectoryLookups
+    resources: Resources
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
     limits: Limits = field(default_factory=Limits)

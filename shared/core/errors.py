@@ -19,7 +19,7 @@
     │   ├── Gone
     │   ├── Conflict             PreparationFailed‡: the lease could not be made
     │   │   ├── RoleOutdated     the role must be written again; lists what is wrong with it to those who may
-    │   │   ├── PolicyInUse*     an auth role names the policy
+    │   │   ├── PolicyInUse*, RoleInUse°, RuleInUse°  an auth role, or an event rule, names it
     │   │   └── PolicyTestsFailed*  tests of an imported configuration fail; lists them
     │   ├── PreconditionFailed
     │   └── TooMany
@@ -50,7 +50,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``, ¶ ``tenant_policy``.
+In ``core``: * ``access``, ° ``events``, † ``parameters``, ‡ ``preparing``, § ``readiness``, ¶ ``tenant_policy``.
 """
 
 from __future__ import annotations

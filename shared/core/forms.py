@@ -91,6 +91,7 @@ CALLER_ADMISSIONS = StoredType("admissions of a caller")
 ASKS = StoredType("asks of a caller")
 AUTH_ROLE = StoredType("auth role")
 POLICY = StoredType("policy")
+EVENT_RULE = StoredType("event rule")
 ACCESS_VERSION = StoredType("access version")
 PACKED = StoredType("packed documents")
 PENDING_EVENT = StoredType("pending event")
@@ -113,6 +114,7 @@ ALL = (
         ASKS,
         AUTH_ROLE,
         POLICY,
+        EVENT_RULE,
         ACCESS_VERSION,
         PACKED,
         PENDING_EVENT,

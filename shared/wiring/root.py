@@ -76,6 +76,7 @@ class Composition:
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.caller_table import TableCallerRecords
+        from shared.cloud.storage.event_rule_table import TableEventRules
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -94,6 +95,7 @@ class Composition:
             roles=roles,
             auth_roles=TableAuthRoles(tables, self.ids),
             policies=TablePolicies(tables, self.ids),
+            event_rules=TableEventRules(tables, self.ids),
             access=access,
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
@@ -111,6 +113,7 @@ class Composition:
             directory=lazy(lambda: azure.directory_facts),
             subjects=lazy(lambda: azure.subjects),
             lookups=lazy(lambda: azure.lookups),
+            resources=lazy(lambda: azure.resources),
             timing=Timing(
                 lease_lock=leases.lock,
                 settle=leases.settle,

@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent
+from shared.core.events.event_rule import EventRule, restore_event_rule, store_event_rule
 from shared.core.ports.inventory import AzureInventory
 from shared.kinds.registry import Kinds
 from tests.fakes.access import MemoryAccess, WarmView
@@ -15,13 +16,22 @@ from tests.fakes.caller_records import MemoryCallerRecords
 from tests.fakes.callers import FakeCallers, FakeSubjects
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.documents import MemoryDocuments
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.lookups import FakeLookups
 from tests.fakes.pools import MemoryPools
 from tests.fakes.queue import MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
+from tests.fakes.resources import FakeResources
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
+
+
+def memory_event_rules(calls: Calls) -> MemoryDocuments[EventRule]:
+    """Satisfies ``EventRules``."""
+    return MemoryDocuments[EventRule](
+        calls, "event_rules", name_of=lambda rule: rule.name, store=store_event_rule, restore=restore_event_rule
+    )
 
 
 @dataclass
@@ -37,6 +47,7 @@ class MemoryBroker:
         self.leases = MemoryLeases(self.calls)
         self.roles = MemoryRoles(self.calls)
         self.access = MemoryAccess(self.calls)
+        self.event_rules = memory_event_rules(self.calls)
         self.audit = MemoryAudit(self.calls)
         self.run_history = MemoryRunHistory(self.calls)
         self.locks = MemoryApplicationLocks(self.calls)
@@ -50,11 +61,12 @@ class MemoryBroker:
         self.callers = FakeCallers(self.calls)
         """What Azure says of callers. A test says who they are, and what keeps Azure from saying it."""
         self.lookups = FakeLookups(self.calls)
+        self.resources = FakeResources(self.calls)
 
     def pending_events(self) -> list[AuditEvent]:
         """Those that the audit trail does not have."""
         recorded = {event.id for event in self.audit.events}
-        stores = (self.roles, self.access.auth_roles, self.access.policies)
+        stores = (self.roles, self.access.auth_roles, self.access.policies, self.event_rules)
         return [event for store in stores for event in store.pending.values() if event.id not in recorded]
 
     def ports_with(self, kinds: Kinds, inventory: AzureInventory, **more: Any) -> Ports:
@@ -66,6 +78,7 @@ class MemoryBroker:
             roles=self.roles,
             auth_roles=self.access.auth_roles,
             policies=self.access.policies,
+            event_rules=self.event_rules,
             access=self.access,
             audit=self.audit,
             run_history=self.run_history,
@@ -80,6 +93,7 @@ class MemoryBroker:
             subjects=FakeSubjects(self.callers),
             caller_records=self.caller_records,
             lookups=self.lookups,
+            resources=self.resources,
             kinds=kinds,
             inventory=inventory,
             **more,

@@ -37,6 +37,8 @@ from shared.core.access.auth_role import read_auth_role
 from shared.core.access.policy import read_policy, write_policy
 from shared.core.application_lock import LockRecord
 from shared.core.errors import Forbidden, Refused
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.footprint import Assignment
 from shared.core.lease import Cause, Lease, State
 from shared.core.limits import Limits
@@ -61,6 +63,7 @@ from tests.fakes.world import (
     World,
     request,
 )
+from tests.stored.access_documents import AUTH_ROLES, EVENT_RULES, POLICIES, UNTOLD
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.stored.left_in_azure import left_in
 from tests.support import holes, pooling
@@ -114,40 +117,6 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         bound_application_ids=[ALICE.app_id],
         bound_tenant_ids=[TENANT, OTHER_TENANT],
     ),
-}
-
-POLICIES: dict[str, dict[str, Any]] = {
-    "web-users": {
-        "rules": [
-            {"path": "roles/web/leases", "capabilities": ["issue"]},
-            {"path": "leases/web.*", "capabilities": ["read", "list", "renew", "revoke"]},
-            {"path": "roles/locked/leases", "capabilities": ["deny"]},
-        ]
-    },
-    "teams": {
-        "rules": [
-            {"path": "roles/teams/leases", "capabilities": ["issue"], "parameters": {"group": ["app-*", "shared"]}},
-            {"path": "roles/teams/leases", "capabilities": ["deny"], "parameters": {"account": ["prod*"]}},
-        ]
-    },
-    "operators": {"rules": [{"path": "policies", "capabilities": ["list"]}, {"path": "roles/*", "capabilities": ["read"]}]},
-}
-UNTOLD = {"untold": {"rules": [{"path": "status", "capabilities": ["read"]}]}}
-"""Their writer died before it audited them."""
-_RESOURCES = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/*/providers/Microsoft.Web/sites/*"
-AUTH_ROLES: dict[str, dict[str, Any]] = {
-    "people": {
-        "bound_group_ids": [GROUPS[0]],
-        "bound_app_roles": ["Reports"],
-        "bound_tenant_ids": [TENANT],
-        "policies": ["operators", "web-users"],
-    },
-    "machines": {"bound_resource_ids": [_RESOURCES], "bound_locations": ["westeurope"], "policies": ["web-users", "not-there"]},
-    "applications": {
-        "bound_application_ids": [ALICE.app_id],
-        "bound_service_principal_ids": [ALICE.object_id, BOB.object_id],
-        "policies": [],
-    },
 }
 
 
@@ -243,6 +212,8 @@ async def _fill(filling: Filling) -> None:
         await ports.policies.put(read_policy(name, document), expected=ABSENT)
     for name, document in AUTH_ROLES.items():
         await ports.auth_roles.put(read_auth_role(name, document), expected=ABSENT)
+    for name, document in EVENT_RULES.items():
+        await ports.event_rules.put(read_event_rule(name, document, Lender.of(ADMINISTRATOR)), expected=ABSENT)
     await _what_is_over(filling)
     await filling.issue("ending", "locked")
     cloud.locked_scopes.add(SCOPES[7])
@@ -388,7 +359,7 @@ async def fill(name: str) -> None:
     _write(folder / "queue.json", filling.world.revocations.texts)
     taken_at = filling.world.ports.now().isoformat()
     about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}
-    about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES | UNTOLD}
+    about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES | UNTOLD, "event_rules": EVENT_RULES}
     _write(folder / "about.json", about)
 
 

@@ -26,6 +26,7 @@ from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, Table
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
 from shared.cloud.storage.caller_table import TableCallerRecords
+from shared.cloud.storage.event_rule_table import TableEventRules
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -180,6 +181,7 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         roles=TableRoles(service, ids, SCHEMAS),
         auth_roles=TableAuthRoles(service, ids),
         policies=TablePolicies(service, ids),
+        event_rules=TableEventRules(service, ids),
         access=TableAccess(service),
         audit=TableAudit(service, ids),
         run_history=TableRunHistory(service),

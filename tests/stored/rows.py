@@ -13,6 +13,7 @@ from shared.cloud.storage import (
     audit_table,
     caller_table,
     document_table,
+    event_rule_table,
     generation_table,
     packed_access,
     pool_table,
@@ -55,6 +56,7 @@ _LEASES: dict[str, tuple[StoredType, Reader]] = {
 _INDEX = (forms.LEASE_INDEX, read_indexed)
 _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "role": (forms.ROLE, lambda row: document_table.restored(role_table.roles_of(SCHEMAS), row)),
+    "event-rule": (forms.EVENT_RULE, lambda row: document_table.restored(event_rule_table.EVENT_RULES, row)),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
     "application": (forms.APPLICATION_LOCK, application_lock_table._record),

@@ -40,6 +40,8 @@ DAMAGE: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {
         ("access", "auth-role_damaged"): {"Document0": CUT_OFF},
         ("access", "policy_later"): LATER_FORM,
         ("access", "policy_damaged"): {"Document0": CUT_OFF},
+        ("event-rule", "later"): LATER_FORM,
+        ("event-rule", "damaged"): {"Document0": CUT_OFF},
         ("access", "version"): LATER_FORM,
         ("waiting", "1"): {"Until": "soon", "Leases": "[]"},
         ("journal", "sweep"): LATER_FORM,

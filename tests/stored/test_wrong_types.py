@@ -49,7 +49,10 @@ _READ = {
         forms.POOL_FILLING,
     ),
 }
-"""What is read of these is checked. A role, an auth role or a policy has faults instead. Of others only the key is read."""
+"""What is read of these is checked. A role, an auth role, a policy or an event rule has faults instead.
+
+Of others only the key is read.
+"""
 _NOT_READ = {"PartitionKey", "RowKey", "State", "Role", "Holder", "Generation", "Write"}
 """Properties of which the readers of whole rows read nothing. ``State`` and ``Generation`` are for ``read_held``, ``Role`` and
 ``Holder`` for conditions."""

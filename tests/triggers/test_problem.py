@@ -14,6 +14,7 @@ import shared
 from shared.core import errors, preparing
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
+from shared.core.events import errors as events
 from shared.core.parameters import errors as parameters
 from shared.core.readiness import errors as readiness
 from shared.core.tenant_policy import PolicyForbids
@@ -41,6 +42,8 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Conflict: 409,
     errors.RoleOutdated: 409,
     access.PolicyInUse: 409,
+    events.RoleInUse: 409,
+    events.RuleInUse: 409,
     access.PolicyTestsFailed: 409,
     errors.PreconditionFailed: 412,
     errors.TooMany: 429,

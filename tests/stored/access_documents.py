@@ -1,0 +1,67 @@
+"""The documents beside roles with which ``fill`` fills a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.fakes.world import ALICE, BOB, GROUPS, SCOPES, SUBSCRIPTION, TENANT
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "web-users": {
+        "rules": [
+            {"path": "roles/web/leases", "capabilities": ["issue"]},
+            {"path": "leases/web.*", "capabilities": ["read", "list", "renew", "revoke"]},
+            {"path": "roles/locked/leases", "capabilities": ["deny"]},
+        ]
+    },
+    "teams": {
+        "rules": [
+            {"path": "roles/teams/leases", "capabilities": ["issue"], "parameters": {"group": ["app-*", "shared"]}},
+            {"path": "roles/teams/leases", "capabilities": ["deny"], "parameters": {"account": ["prod*"]}},
+        ]
+    },
+    "operators": {"rules": [{"path": "policies", "capabilities": ["list"]}, {"path": "roles/*", "capabilities": ["read"]}]},
+}
+UNTOLD = {"untold": {"rules": [{"path": "status", "capabilities": ["read"]}]}}
+"""Their writer died before it audited them."""
+_RESOURCES = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/*/providers/Microsoft.Web/sites/*"
+AUTH_ROLES: dict[str, dict[str, Any]] = {
+    "people": {
+        "bound_group_ids": [GROUPS[0]],
+        "bound_app_roles": ["Reports"],
+        "bound_tenant_ids": [TENANT],
+        "policies": ["operators", "web-users"],
+    },
+    "machines": {"bound_resource_ids": [_RESOURCES], "bound_locations": ["westeurope"], "policies": ["web-users", "not-there"]},
+    "applications": {
+        "bound_application_ids": [ALICE.app_id],
+        "bound_service_principal_ids": [ALICE.object_id, BOB.object_id],
+        "policies": [],
+    },
+}
+_SITES = f"{SCOPES[0]}/providers/Microsoft.Web/sites/*"
+EVENT_RULES: dict[str, dict[str, Any]] = {
+    "sites-read": {
+        "source": f"/subscriptions/{SUBSCRIPTION}",
+        "types": ["Microsoft.Resources.ResourceWriteSuccess"],
+        "operations": ["Microsoft.Web/sites/write"],
+        "subject": _SITES,
+        "max_per_hour": 20,
+        "description": "Whatever is a site there reads the group",
+        "action": {"issue": {"role": "jit", "ttl": "1h", "holder": "subject_identity", "within": "subject.id"}},
+    },
+    "sites-gone": {
+        "source": f"/subscriptions/{SUBSCRIPTION}",
+        "types": ["Microsoft.Resources.ResourceDeleteSuccess"],
+        "subject": _SITES,
+        "enabled": False,
+        "action": {"revoke": {"of": "rule:sites-read"}},
+    },
+    "ours": {
+        "source": "ours.example",
+        "types": ["Ours.Made"],
+        "subject": "/things/*",
+        "verify": "none",
+        "action": {"issue": {"role": "jit", "holder": BOB.object_id}},
+    },
+}
