@@ -23,6 +23,7 @@ from shared.core.errors import Fault, Forbidden, LeasedCaller, Unreadable, Upstr
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
+from shared.core.ports.event_counts import Counted
 from shared.core.ports.leases import LeaseQuery
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Noted, RunHistory
@@ -66,6 +67,16 @@ _looks: WeakKeyDictionary[RunHistory, tuple[float, Sequence[LeaseId]]] = WeakKey
 
 
 @dataclass(frozen=True, slots=True)
+class EventStatus:
+    """Events from outside: how many were given up and are still there, and how many in all were dropped, put back, or own."""
+
+    poison: int
+    dropped: int
+    delayed: int
+    own: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """How the broker is doing. Times in UTC, ``sweep_lag`` in seconds since a sweep last finished."""
 
@@ -97,6 +108,8 @@ class Status:
     """What an operator should mend in the settings though the broker runs with it."""
     pools: Mapping[RoleName, PoolStatus] = field(default_factory=dict)
     """Of the roles that have a pool."""
+    events: EventStatus | None = None
+    """``None`` if the queue cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +156,16 @@ async def status(ports: Ports, actor: Actor) -> Status:
         refused=ports.refused(),
         warnings=ports.warnings,
         pools=await pools(ports, roles),
+        events=await _events(ports),
     )
+
+
+async def _events(ports: Ports) -> EventStatus | None:
+    try:
+        poison, counts = await both(ports.events.count_aside(), ports.event_counts.read())
+    except Upstream:
+        return None
+    return EventStatus(poison, *(counts.get(each, 0) for each in (Counted.DROPPED, Counted.DELAYED, Counted.OWN)))
 
 
 async def _overdue(ports: Ports, noted: Noted) -> Sequence[LeaseId]:

@@ -18,12 +18,14 @@ from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, Dir
 from shared.core.ports.audit import Audit
 from shared.core.ports.callers import CallerRecords
 from shared.core.ports.documents import EventRules, Generations, Roles
+from shared.core.ports.event_counts import EventCounts
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
 from shared.core.ports.pool import Pools
-from shared.core.ports.queue import Preparations, QueuedMarkers, Revocations
+from shared.core.ports.queue import EventsQueue, Preparations, QueuedMarkers, Revocations
 from shared.core.ports.resources import Resources
+from shared.core.ports.rule_leases import RuleLeases
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
@@ -91,6 +93,9 @@ class Ports:
     queued_markers: QueuedMarkers
     revocations: Revocations
     preparations: Preparations
+    events: EventsQueue
+    event_counts: EventCounts
+    rule_leases: RuleLeases
     pools: Pools
     kinds: Kinds
     inventory: AzureInventory
@@ -106,6 +111,8 @@ class Ports:
     limits: Limits = field(default_factory=Limits)
     tenants: frozenset[ObjectId] = frozenset()
     """The tenants whose callers are admitted, the broker's own among them: ``bound_tenant_ids`` may name no others."""
+    own_app_id: ObjectId | None = None
+    """The client id of the broker's own identity."""
     region: str = ""
     """Azure's name of the region that the broker runs in; empty outside Azure."""
     warnings: tuple[str, ...] = ()

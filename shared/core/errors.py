@@ -40,7 +40,7 @@
     │   └── Uncertain            it may or may not have happened
     │       ├── Unavailable      5xx
     │       ├── DirectoryUnavailable  a fact about the caller cannot be read; nothing was changed
-    │       ├── ImportStopped*   an import has failed when some of its documents were written
+    │       ├── ImportStopped*, EventsNotTaken°  only some documents, or events, were written
     │       └── Unreachable      no answer in time
     │           └── OutOfTime‡   the call was not begun: nothing happened
     ├── LostRace                 another worker moved the record first; never leaves the broker

@@ -22,6 +22,11 @@ POISON = f"{QUEUE}-poison"
 PREPARATIONS = "preparations"
 """The name of the queue of leases that a worker prepares while nobody waits. A message has one lease's id, or a role's name:
 that role's pool is to be filled."""
+EVENTS = "events"
+"""The name of the queue of events from outside. Whoever has the right to may put messages there: Event Grid, above all."""
+EVENTS_POISON = f"{EVENTS}-poison"
+EVENTS_ASIDE = f"{EVENTS}-set-aside"
+"""The name of the queue of events that were given up. They stay for seven days, and an administrator may have them put back."""
 WAITS = timedelta(minutes=30)
 """A message waits so long to be taken. Meanwhile its leases are not queued again. Then message and marker lapse."""
 

@@ -9,6 +9,7 @@ from typing import Self
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
 from shared.settings.data_plane import DataPlane
+from shared.settings.events import Events
 from shared.settings.leases import Leases
 from shared.settings.limits import Limits
 from shared.settings.protection import Protection
@@ -30,6 +31,7 @@ class Settings:
     protection: Protection
     leases: Leases
     limits: Limits
+    events: Events = Events()  # noqa: RUF009 - it is frozen
     tokens: Tokens = Tokens()  # noqa: RUF009 - it is frozen
     warnings: tuple[str, ...] = ()
     """Sentences about what an operator should mend, although the broker can run with it."""
@@ -47,6 +49,7 @@ class Settings:
             protection=Protection.read(reader),
             leases=Leases.read(reader),
             limits=Limits.read(reader),
+            events=Events.read(reader, azure.authority),
             tokens=Tokens.read(reader, azure.authority),
             warnings=tuple(reader.warnings),
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
 from shared.cloud.system import SystemClock, SystemIds
+from shared.core.events.door import Door
 from shared.core.limits import Limits
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
@@ -76,6 +77,7 @@ class Composition:
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.caller_table import TableCallerRecords
+        from shared.cloud.storage.event_count_table import TableEventCounts
         from shared.cloud.storage.event_rule_table import TableEventRules
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
@@ -83,6 +85,7 @@ class Composition:
         from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
+        from shared.cloud.storage.rule_lease_table import TableRuleLeases
 
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
@@ -105,6 +108,9 @@ class Composition:
             queued_markers=TableQueuedMarkers(tables),
             revocations=lazy(lambda: storage.revocations),
             preparations=lazy(lambda: storage.preparations),
+            events=lazy(lambda: storage.events),
+            event_counts=TableEventCounts(tables),
+            rule_leases=TableRuleLeases(tables),
             pools=TablePools(tables),
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
@@ -125,6 +131,7 @@ class Composition:
             protected=Protected(protection.identities, protection.scopes),
             limits=Limits(**asdict(limits)),
             tenants=frozenset(settings.callers.allowed_tenants),
+            own_app_id=settings.azure.client_id,
             region=settings.data_plane.region,
             warnings=settings.warnings,
             outages=self.outages,
@@ -134,13 +141,14 @@ class Composition:
     @cached_property
     def broker(self) -> Broker:
         """The broker. Raises ``Misconfigured``."""
-        callers, azure = self.settings.callers, self.azure
+        callers, azure, events = self.settings.callers, self.azure, self.settings.events
         return Broker(
             ports=self.ports,
             verifier=lazy(lambda: azure.verifier),
             challenge=challenge_of(self.settings),
             docs_url=callers.docs_url,
             public_url=callers.public_url,
+            door=Door(events.webhook, events.event_grid, events.origins),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.core.ports.queue import Preparations, Revocations
+from shared.core.ports.queue import EventsQueue, Preparations, Revocations
 from shared.settings import Settings
 from shared.wiring.azure import AzureParts
 
@@ -49,6 +49,13 @@ class StorageParts:
         from shared.cloud.storage.queues import StoragePreparations
 
         return StoragePreparations(self._queue(StoragePreparations.queue))
+
+    @cached_property
+    def events(self) -> EventsQueue:
+        """The connections to the queues of events from outside."""
+        from shared.cloud.storage.queues import StorageEvents
+
+        return StorageEvents(self._queue(StorageEvents.queue), self._queue(StorageEvents.aside))
 
     def _queue(self, name: str) -> QueueClient:
         from shared.cloud.storage.queues import connect

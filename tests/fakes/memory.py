@@ -17,6 +17,7 @@ from tests.fakes.callers import FakeCallers, FakeSubjects
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.documents import MemoryDocuments
+from tests.fakes.events import MemoryEventCounts, MemoryEvents
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
@@ -24,6 +25,7 @@ from tests.fakes.lookups import FakeLookups
 from tests.fakes.pools import MemoryPools
 from tests.fakes.queue import MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
 from tests.fakes.resources import FakeResources
+from tests.fakes.rule_leases import MemoryRuleLeases
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 
 
@@ -54,6 +56,9 @@ class MemoryBroker:
         self.revocations = MemoryRevocations(self.calls)
         self.preparations = MemoryPreparations(self.calls)
         self.pools = MemoryPools(self.calls)
+        self.events = MemoryEvents(self.calls)
+        self.event_counts = MemoryEventCounts(self.calls)
+        self.rule_leases = MemoryRuleLeases(self.calls)
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
@@ -85,6 +90,9 @@ class MemoryBroker:
             revocations=self.revocations,
             preparations=self.preparations,
             pools=self.pools,
+            events=self.events,
+            event_counts=self.event_counts,
+            rule_leases=self.rule_leases,
             queued_markers=self.queued_markers,
             generations=self.generations,
             leased=self.leased,

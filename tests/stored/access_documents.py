@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.broker.ports import Ports
+from shared.core.events.rule_lease import RuleLease
+from shared.core.names import LeaseId
+from shared.core.ports.event_counts import Counted
 from tests.fakes.world import ALICE, BOB, GROUPS, SCOPES, SUBSCRIPTION, TENANT
 
 POLICIES: dict[str, dict[str, Any]] = {
@@ -65,3 +69,12 @@ EVENT_RULES: dict[str, dict[str, Any]] = {
         "action": {"issue": {"role": "jit", "holder": BOB.object_id}},
     },
 }
+
+
+async def keep_events(ports: Ports) -> None:
+    """What rules have done: a lease that is over, in place of another one, a denial, and counts."""
+    now = ports.now()
+    record = RuleLease("sites-read", _SITES.replace("*", "web"), BOB.object_id, LeaseId("jit.00000000000000000000000001"), now)
+    await ports.rule_leases.put((await ports.rule_leases.put(record)).replaced(LeaseId("jit.00000000000000000000000002"), now))
+    await ports.rule_leases.note_denied("sites-read", now)
+    await ports.event_counts.add(Counted.OWN, 3)

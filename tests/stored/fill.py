@@ -63,7 +63,7 @@ from tests.fakes.world import (
     World,
     request,
 )
-from tests.stored.access_documents import AUTH_ROLES, EVENT_RULES, POLICIES, UNTOLD
+from tests.stored.access_documents import AUTH_ROLES, EVENT_RULES, POLICIES, UNTOLD, keep_events
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.stored.left_in_azure import left_in
 from tests.support import holes, pooling
@@ -215,6 +215,7 @@ async def _fill(filling: Filling) -> None:
     for name, document in EVENT_RULES.items():
         await ports.event_rules.put(read_event_rule(name, document, Lender.of(ADMINISTRATOR)), expected=ABSENT)
     await _what_is_over(filling)
+    await keep_events(ports)
     await filling.issue("ending", "locked")
     cloud.locked_scopes.add(SCOPES[7])
     await revoke(ports, request(), filling.leases["ending"])

@@ -13,12 +13,14 @@ from shared.cloud.storage import (
     audit_table,
     caller_table,
     document_table,
+    event_count_table,
     event_rule_table,
     generation_table,
     packed_access,
     pool_table,
     queued_marker_table,
     role_table,
+    rule_lease_table,
 )
 from shared.cloud.storage.lease_reader import read_granted, read_indexed, read_key, read_lease
 from shared.cloud.storage.tables import etag_of
@@ -72,9 +74,14 @@ _CALLERS: dict[str, tuple[StoredType, Reader]] = {
     "admissions": (forms.CALLER_ADMISSIONS, caller_table._admissions),
     "asks": (forms.ASKS, caller_table._window),
 }
+_RULES: dict[str, tuple[StoredType, Reader]] = {
+    "lease": (forms.RULE_LEASE, rule_lease_table.rule_lease),
+    "denied": (forms.RULE_DENIED, rule_lease_table.rule_denied),
+}
 _JOURNAL: dict[str, tuple[StoredType, Reader]] = {
     "sweep": (forms.RUN, lambda row: (audit_table._readable_run(row), audit_table._overdue(row))),
     "reconcile": (forms.RUN, audit_table._readable_run),
+    "events": (forms.EVENT_COUNTS, event_count_table.event_counts),
     "count": (forms.COUNT, audit_table._readable_count),
 }
 
@@ -103,6 +110,8 @@ def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
             return _JOURNAL[key]
         case _ if partition.startswith("caller_"):
             return _CALLERS[key]
+        case _ if partition.startswith("rule_"):
+            return _RULES[key.partition("_")[0]]
         case "access":
             return _ACCESS[key.partition("_")[0]]
         case _:

@@ -33,6 +33,7 @@ _JSON = {
     "Changes",
     "Scopes",
     "Granted",
+    "Former",
 }
 """Properties that hold JSON."""
 _READ = {
@@ -44,6 +45,9 @@ _READ = {
         forms.QUEUED_MARKER,
         forms.RUN,
         forms.COUNT,
+        forms.EVENT_COUNTS,
+        forms.RULE_LEASE,
+        forms.RULE_DENIED,
         forms.AUDIT_EVENT,
         forms.POOL_HINT,
         forms.POOL_FILLING,

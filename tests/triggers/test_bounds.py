@@ -11,6 +11,7 @@ from shared.triggers.http import groups, requests, transfer
 from shared.triggers.http.routes import Route
 from tests.fakes.world import role, world
 from tests.triggers.app import App
+from tests.triggers.documents import GONE_SITES
 
 ISSUE = "/api/v1/roles/web/leases"
 ROUTES = [route for route in groups.routes() if route.operation]
@@ -118,6 +119,7 @@ async def test_conditions_have_4096_characters_at_most(route: Route, header: str
     app = App(world(role()))
     await app.call("PUT", "/api/v1/policies/readers", token="admin.token.x", body={"rules": [_RULE]})
     await app.call("PUT", "/api/v1/auth-roles/readers", token="admin.token.x", body={"bound_locations": ["westeurope"]})
+    await app.call("PUT", "/api/v1/event-rules/readers", token="admin.token.x", body=GONE_SITES)
     body: Any = _BODIES[route.name] if route.methods == ("PUT",) else None
     found = []
     for length in (4096, 4097):
@@ -130,6 +132,7 @@ async def test_conditions_have_4096_characters_at_most(route: Route, header: str
 
 _RULE = {"path": "roles/*", "capabilities": ["read"]}
 _BODIES: dict[str, Any] = {
+    "write_rule": GONE_SITES,
     "write_policy": {"rules": [_RULE]},
     "write_auth_role": {"bound_locations": ["westeurope"]},
     "write_role": {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": "/subscriptions/x"}]},

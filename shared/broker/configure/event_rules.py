@@ -9,6 +9,7 @@ from shared.broker.access import issuing_from
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import Matching
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
+from shared.broker.events.end import end_leases, is_live
 from shared.broker.ports import Actor, Ports
 from shared.core.access.policy import PolicyName
 from shared.core.errors import Caution, Fault, Malformed, NotFound
@@ -193,11 +194,27 @@ async def get_event_rule(ports: Ports, name: PolicyName) -> EventRule:
     return rule
 
 
-async def delete_event_rule(ports: Ports, actor: Actor, name: PolicyName, *, expected: Expect = ANY) -> None:
-    """Deletes the rule. What it has issued stays. Raises ``NotFound``, ``PreconditionFailed``, ``RuleInUse``, ``Upstream``."""
+async def delete_event_rule(
+    ports: Ports, actor: Actor, name: PolicyName, *, expected: Expect = ANY, revoking: bool = False
+) -> None:
+    """Deletes the rule. What it has issued stays, or is ended if ``revoking``, also when the call is repeated.
+
+    Raises ``NotFound``, ``PreconditionFailed``, ``RuleInUse``, ``Upstream``.
+    """
     former = await ports.event_rules.get(name)
-    if former is None:
+    if former is not None:
+        await _delete(ports, actor, former, expected)
+    # If an earlier deletion's worker has died, the rule is gone, and its leases may still live.
+    live = [each.lease_id for each in await ports.rule_leases.of_rule(name) if await is_live(ports, each.lease_id)]
+    if former is None and not (revoking and live):
         raise _not_found(name)
+    if revoking:
+        # The rule goes first: an event that is under way either sees that, or its lease is ended here or by the next call.
+        await end_leases(ports, live)
+
+
+async def _delete(ports: Ports, actor: Actor, former: EventRule, expected: Expect) -> None:
+    name = former.name
     if users := users_of_rule(await ports.event_rules.list(), name):
         raise RuleInUse(name, users)
     await remove_event_rule(ports, actor, former, expected=expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.core.errors import Conflict
+from shared.core.errors import Conflict, Uncertain
 
 
 class RoleInUse(Conflict):
@@ -27,3 +27,10 @@ class RuleInUse(Conflict):
     def __init__(self, rule: str = "", used_by: Sequence[str] = ()) -> None:
         super().__init__(audit_reason=f"event rule {rule} is used by {', '.join(used_by)}")
         self.more = {"used_by": used_by}
+
+
+class EventsNotTaken(Uncertain):
+    """The queue has not taken all events of a request. Those that it has taken do no harm if they come again."""
+
+    code = "events_not_taken"
+    sentence = "The events could not be kept; send all of them again."

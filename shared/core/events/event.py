@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.core.names import ObjectId, Unparsable
@@ -26,6 +27,8 @@ _LONGEST = {
     "resource_uri": 2048,
     "correlation_id": 128,
 }
+FIRST_WAIT, LONGEST_WAIT, GIVEN_UP = timedelta(seconds=15), timedelta(minutes=15), timedelta(hours=24)
+_MOST_DOUBLINGS = 6
 _LONGEST_INSTANT = 64
 _MOST_ATTEMPTS = 1_000_000
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
@@ -57,6 +60,19 @@ class Event:
         """Returns the event as it is put back."""
         return replace(self, attempt=self.attempt + 1)
 
+    def anew(self, now: datetime) -> Event:
+        """Returns the event as if it were first seen now: nobody has waited for it yet."""
+        return replace(self, attempt=0, first_seen=now)
+
+    @property
+    def waits(self) -> timedelta:
+        """For how long it is put back, if it is not yet its time: 15 s, doubling to 15 minutes."""
+        return min(FIRST_WAIT * (1 << min(self.attempt, _MOST_DOUBLINGS)), LONGEST_WAIT)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Returns whether it has waited for so long that nobody waits for it any more."""
+        return now >= self.first_seen + GIVEN_UP
+
 
 def write_event(event: Event) -> dict[str, Any]:
     """Returns the broker's own form, which stands in the queue."""
@@ -77,21 +93,55 @@ def write_event(event: Event) -> dict[str, Any]:
     }
 
 
+def encoded(event: Event) -> str:
+    """Returns the event as a message of the queue, of at most ``MAX_OCTETS``. Raises ``Unparsable`` if it is longer."""
+    text = json.dumps(write_event(event), ensure_ascii=False, separators=(",", ":"))
+    try:
+        octets = text.encode()
+    except UnicodeEncodeError:
+        raise Unparsable("holds half a character") from None
+    if len(octets) > MAX_OCTETS:
+        raise Unparsable(f"is longer than {MAX_OCTETS} octets")
+    return text
+
+
+def decoded(text: str, now: datetime) -> Event:
+    """Reads the text of a message of the queue, whoever has put it there. Raises ``Unparsable``."""
+    try:
+        document: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unparsable("expected JSON") from None
+    return read_event(document, now)
+
+
 def read_event(document: Any, now: datetime) -> Event:
     """Reads an event in the broker's own form, as CloudEvents 1.0, or in Event Grid's schema. Raises ``Unparsable``.
+
+    An event that has no room in the queue is unreadable as well.
 
     https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md,
     https://learn.microsoft.com/azure/event-grid/event-schema
     """
     if not isinstance(document, Mapping):
         raise Unparsable("expected an object")
-    if OWN_FORM in document:
-        return _own(document)
+    # A publisher may give a CloudEvent any attributes, the broker's own among them: so the standard's come first.
     if "specversion" in document:
-        return _cloud_event(document, now)
-    if "eventType" in document:
-        return _of_event_grid(document, now)
-    raise Unparsable("is neither a CloudEvent nor an event of Event Grid")
+        found = _cloud_event(document, now)
+    elif "eventType" in document:
+        found = _of_event_grid(document, now)
+    elif OWN_FORM in document:
+        found = _own(document)
+    else:
+        raise Unparsable("is neither a CloudEvent nor an event of Event Grid")
+    encoded(found)
+    return found
+
+
+def read_published(document: Any, now: datetime) -> Event:
+    """Reads a CloudEvent, and nothing else: what comes through the door over HTTP. Raises ``Unparsable``."""
+    if not isinstance(document, Mapping) or "specversion" not in document:
+        raise Unparsable("is no CloudEvent")
+    return read_event(document, now)
 
 
 def _own(document: Mapping[str, Any]) -> Event:

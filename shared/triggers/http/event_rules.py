@@ -7,15 +7,17 @@ from typing import Any
 
 from shared.broker.configure import event_rules
 from shared.core.events.event_rule import EventRule, read_event_rule
+from shared.resilience.tasks import both
 from shared.triggers.http import documents, requests
 from shared.triggers.http.documents import DRY_RUN
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply
 from shared.triggers.http.routes import Api
-from shared.triggers.http.shape import Answer, Body, named
+from shared.triggers.http.shape import Answer, Body, flag, named, time
 
 api = Api("event rules")
 EVENT_RULE = named("EventRule")
+REVOKE = flag("revoke", "End the leases that it has issued as well.")
 
 
 @api.call(
@@ -49,8 +51,10 @@ async def read_rule(request: VerifiedRequest) -> Reply:
 
     For whoever may read it.
     """
-    rule = await event_rules.get_event_rule(request.ports, requests.document_name(request.http))
-    return documents.shown(request.http, _document(rule), rule.version)
+    name = requests.document_name(request.http)
+    rule, since = await both(event_rules.get_event_rule(request.ports, name), request.ports.rule_leases.denied_since(name))
+    denied = {"denied_since": time(since)} if since is not None else {}
+    return documents.shown(request.http, {**_document(rule), **denied}, rule.version)
 
 
 @api.call(
@@ -83,6 +87,7 @@ async def write_rule(request: VerifiedRequest) -> Reply:
     "event-rules/{name}",
     needs=("event-rules/{name}", "delete"),
     operation="delete_event_rule",
+    query=(REVOKE,),
     headers=documents.DELETE_HEADERS,
     answers=(Answer(204, "The event rule is gone."),),
     fails=(404, 409, 412),
@@ -90,11 +95,13 @@ async def write_rule(request: VerifiedRequest) -> Reply:
 async def delete_rule(request: VerifiedRequest) -> Reply:
     """Delete an event rule.
 
-    For whoever may delete it. What it has issued stays.
+    For whoever may delete it. What it has issued stays, unless `revoke` is given: then each of these leases is ending with the
+    answer.
     """
     name, ports = requests.document_name(request.http), request.ports
     expected = await documents.expected_of(request.http, lambda: event_rules.get_event_rule(ports, name))
-    await event_rules.delete_event_rule(ports, request.actor, name, expected=expected)
+    revoking = requests.asked(request.http, REVOKE)
+    await event_rules.delete_event_rule(ports, request.actor, name, expected=expected, revoking=revoking)
     return Reply(204)
 
 

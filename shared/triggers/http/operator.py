@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.broker import inspect
 from shared.broker.ending.sweep import Summary, sweep
-from shared.broker.inspect import Status
+from shared.broker.inspect import EventStatus, Status
 from shared.broker.reconcile.reconcile import Finding, Reconciliation, Result, reconcile
 from shared.core.errors import LeaseholdError
 from shared.triggers import safe_log
@@ -95,6 +95,14 @@ _POOLS = Value(
     },
     lambda pools: {name: asdict(it) | {"oldest": time(it.oldest) if it.oldest else None} for name, it in pools.items()},
 )
+_EVENTS = Record[EventStatus](
+    "",
+    "",
+    Field("poison", WHOLE, lambda it: it.poison, "Events that were given up, about: `POST /api/v1/events/replay`."),
+    Field("dropped", WHOLE, lambda it: it.dropped, "How many nobody could read, in all."),
+    Field("delayed", WHOLE, lambda it: it.delayed, "How often one was put back because it was not yet its time, in all."),
+    Field("own", WHOLE, lambda it: it.own, "How many the broker's own work has made, or a leased principal's, in all."),
+)
 STATUS = Record[Status](
     "Status",
     "How the broker is doing.",
@@ -161,6 +169,7 @@ STATUS = Record[Status](
         lambda it: it.pools,
         "The roles that have a pool, by name.",
     ),
+    Field("events", _EVENTS, lambda it: it.events, "Events from outside, if the queue can be asked.", optional=True),
     Field(
         "warnings",
         Items(TEXT),

@@ -85,6 +85,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     access.PolicyInUse: Meaning(409),
     events.RoleInUse: Meaning(409),
     events.RuleInUse: Meaning(409),
+    events.EventsNotTaken: Meaning(503, 30),
     access.PolicyTestsFailed: Meaning(409),
     errors.PreconditionFailed: Meaning(412),
     errors.TooMany: Meaning(429),

@@ -215,6 +215,7 @@ def test_what_no_call_asks_for_cannot_be_asked(text: str) -> None:
 
 
 _UNKNOWN = "is not a known field"
+_RULE_FAULTS = ("source", "types", "subject", "action")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,8 @@ _UNKNOWN = "is not a known field"
         ({}, []),
         ({"next": None}, []),
         ({"form": None}, [("form", "expected 1")]),
-        ({"rolls": {}, "event_rules": {}}, [("rolls", _UNKNOWN + "; did you mean roles?"), ("event_rules", _UNKNOWN)]),
+        ({"rolls": {}, "things": {}}, [("rolls", _UNKNOWN + "; did you mean roles?"), ("things", _UNKNOWN)]),
+        ({"event_rules": {"gone": {"types": []}}}, [f"event_rules.gone.{each}" for each in _RULE_FAULTS]),
         ({"form": 2}, [("form", "expected 1")]),
         ({"form": True}, [("form", "expected 1")]),
         (
