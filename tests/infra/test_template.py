@@ -87,7 +87,7 @@ def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot)
     times = {"RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DIRECTORY_CACHE_SECONDS"}
     times |= {"COLLECT_SECONDS", "GRACE_SECONDS", "PREPARE_SECONDS"}
     limits = {"MAX_LEASES_PER_CALLER", "ISSUES_PER_MINUTE", "MAX_TTL", "TOKEN_RESOURCES", "POOL_ASSIGNMENTS"}
-    hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX"}
+    hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX", "EVENT_WEBHOOK", "EVENT_GRID_APP_ID", "EVENT_ORIGINS"}
     options = {
         f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL", "GRAPH_APP_ROLES"}
     }
@@ -108,6 +108,9 @@ def test_an_option_that_is_given_arrives(full: Snapshot) -> None:
         "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
         "LEASEHOLD_ISSUES_PER_MINUTE": "60",
         "LEASEHOLD_MAX_TTL": "8h",
+        "LEASEHOLD_EVENT_WEBHOOK": "on",
+        "LEASEHOLD_EVENT_GRID_APP_ID": "54316b56-3481-47f9-8f30-0300f5542a7b",
+        "LEASEHOLD_EVENT_ORIGINS": "events.example.net",
         "LEASEHOLD_GRANT_TO_USERS": "true",
         "LEASEHOLD_TOKEN_RESOURCES": "https://api.example.net",
         "LEASEHOLD_GRAPH_APP_ROLES": "User.Read.All,Group.Read.All",

@@ -84,7 +84,7 @@ class _IssueBy:
             if not self.event.attempt:
                 # The look may be five seconds old, and the resource may be fresh.
                 return NotYet("the subject is not there")
-            await self._tell("event_forged", "the subject is not there", once="forged")
+            await self._tell("the subject is not there", code="event_forged", once="forged")
             return DONE
         holder = self.action.holder or found.identity
         return holder if holder is not None else NotYet("the subject has no identity, or several and no one of its own")
@@ -161,7 +161,7 @@ class _IssueBy:
         return NotYet(failure.brief() if isinstance(failure, Upstream) else failure.stable_code)
 
     async def _denied(self, why: str) -> Outcome:
-        await self._tell("event_denied", why, once="denied")
+        await self._tell(why, code="event_denied", once="denied")
         if await self.ports.rule_leases.denied_since(self.rule.name) is None:
             await self.ports.rule_leases.note_denied(self.rule.name, self.ports.now())
         return DONE
@@ -185,10 +185,10 @@ class _IssueBy:
                     await tidy(self.ports, each)
         for lease_id in others:
             reason = f"subject_replaced: the holder is {holder} now"
-            await self._tell("event_replaced", reason, once=f"replaced {lease_id}", lease=lease_id)
+            await self._tell(reason, code="event_replaced", once=f"replaced {lease_id}", lease=lease_id)
         await end_leases(self.ports, others)
 
-    async def _tell(self, code: str, reason: str, *, once: str, lease: str = "") -> None:
+    async def _tell(self, reason: str, *, code: str, once: str, lease: str = "") -> None:
         role = self.action.role
         await telling.tell(
             *(self.ports, self.request_id, self.event),

@@ -11,8 +11,6 @@ from shared.core.events.event_rule import EventRule
 from shared.core.names import Scope, Unparsable
 from shared.core.ports.resources import Look, ResourceState
 
-_UNVERIFIED = "event_unverified"
-
 
 async def look(ports: Ports, request_id: str, event: Event, rule: EventRule) -> Look | NotYet:
     """Returns the subject as it is now. ``NotYet`` if nobody can say: then nothing is done, and it is looked at again.
@@ -35,5 +33,5 @@ async def look(ports: Ports, request_id: str, event: Event, rule: EventRule) -> 
 
 
 async def _unverified(ports: Ports, request_id: str, event: Event, rule: EventRule, why: str) -> NotYet:
-    await telling.tell(ports, request_id, event, code=_UNVERIFIED, reason=why, rule=rule.name, once=_UNVERIFIED)
-    return NotYet(f"{_UNVERIFIED}: {why}")
+    await telling.tell(ports, request_id, event, code="event_unverified", reason=why, rule=rule.name, once="unverified")
+    return NotYet(f"event_unverified: {why}")
