@@ -29,8 +29,9 @@ from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.pool_table import TablePools
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
+from shared.core.message import EVENTS_ASIDE
 from shared.settings.reader import PREFIX
-from shared.triggers import queues
+from shared.triggers import events, queues
 from shared.wiring import root
 
 PRODUCT = INFRA.parent / "shared"
@@ -186,13 +187,14 @@ def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:
 
 
 def test_the_queues_are_those_that_the_functions_listen_to(plain: Snapshot) -> None:
-    """By the names in their triggers."""
+    """By the names in their triggers, and the one of the events that were given up."""
     functions = func.FunctionApp()
     functions.register_functions(queues.blueprint(root.ports))
+    functions.register_functions(events.blueprint(root.ports))
     bindings = [json.loads(each.get_function_json())["bindings"][0] for each in functions.get_functions()]
     made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
 
-    assert {each["queueName"] for each in bindings} == made
+    assert {each["queueName"] for each in bindings} | {EVENTS_ASIDE} == made
 
 
 def test_the_host_is_told_to_bring_what_queue_triggers_need() -> None:

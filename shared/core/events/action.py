@@ -47,10 +47,10 @@ class Issuing:
 
 @dataclass(frozen=True, slots=True)
 class Revoking:
-    """Revoke leases of the subject: those that the rule named has issued, those of its identity, or those that reach it."""
+    """Revoke leases of the subject: those that the rule named has issued, or those that were granted something there."""
 
     of: str
-    """``rule:NAME``, ``holder`` or ``scope``."""
+    """``rule:NAME``, or ``scope``."""
 
     @property
     def rule(self) -> str:
@@ -167,8 +167,8 @@ def _within(text: str) -> str:
 
 
 def _of(text: str) -> str:
-    if text in {"holder", "scope"}:
+    if text == "scope":
         return text
     if not text.startswith(OF_RULE):
-        raise Unparsable("expected holder, scope, or rule: and the name of a rule")
+        raise Unparsable("expected scope, or rule: and the name of a rule")
     return f"{OF_RULE}{RoleName.parse(text.removeprefix(OF_RULE))}"

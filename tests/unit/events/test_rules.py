@@ -188,7 +188,7 @@ TAKEN = {
         },
     ),
     "revokes of a rule": rule(types=[DELETED], action={"revoke": {"of": "rule:web-apps"}}),
-    "revokes of a holder": rule(types=[DELETED], action={"revoke": {"of": "holder"}}),
+    "revokes by scope": rule(types=[DELETED], action={"revoke": {"of": "scope"}}),
     "unverified": open_rule(source="ours.example"),
 }
 
