@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
@@ -77,15 +77,12 @@ class Composition:
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.caller_table import TableCallerRecords
-        from shared.cloud.storage.event_count_table import TableEventCounts
-        from shared.cloud.storage.event_rule_table import TableEventRules
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
         from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
-        from shared.cloud.storage.rule_lease_table import TableRuleLeases
 
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
@@ -98,7 +95,6 @@ class Composition:
             roles=roles,
             auth_roles=TableAuthRoles(tables, self.ids),
             policies=TablePolicies(tables, self.ids),
-            event_rules=TableEventRules(tables, self.ids),
             access=access,
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
@@ -108,9 +104,6 @@ class Composition:
             queued_markers=TableQueuedMarkers(tables),
             revocations=lazy(lambda: storage.revocations),
             preparations=lazy(lambda: storage.preparations),
-            events=lazy(lambda: storage.events),
-            event_counts=TableEventCounts(tables),
-            rule_leases=TableRuleLeases(tables),
             pools=TablePools(tables),
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
@@ -119,7 +112,6 @@ class Composition:
             directory=lazy(lambda: azure.directory_facts),
             subjects=lazy(lambda: azure.subjects),
             lookups=lazy(lambda: azure.lookups),
-            resources=lazy(lambda: azure.resources),
             timing=Timing(
                 lease_lock=leases.lock,
                 settle=leases.settle,
@@ -136,7 +128,23 @@ class Composition:
             warnings=settings.warnings,
             outages=self.outages,
             refused=azure.refused,
+            **self._of_events(),
         )
+
+    def _of_events(self) -> dict[str, Any]:
+        """Returns the ports that only events from outside need."""
+        from shared.cloud.storage.event_count_table import TableEventCounts
+        from shared.cloud.storage.event_rule_table import TableEventRules
+        from shared.cloud.storage.rule_lease_table import TableRuleLeases
+
+        azure, storage = self.azure, self.storage
+        return {
+            "event_rules": TableEventRules(storage.tables, self.ids),
+            "events": lazy(lambda: storage.events),
+            "event_counts": TableEventCounts(storage.tables),
+            "rule_leases": TableRuleLeases(storage.tables),
+            "resources": lazy(lambda: azure.resources),
+        }
 
     @cached_property
     def broker(self) -> Broker:

@@ -215,7 +215,6 @@ def test_what_no_call_asks_for_cannot_be_asked(text: str) -> None:
 
 
 _UNKNOWN = "is not a known field"
-_RULE_FAULTS = ("source", "types", "subject", "action")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +224,7 @@ _RULE_FAULTS = ("source", "types", "subject", "action")
         ({"next": None}, []),
         ({"form": None}, [("form", "expected 1")]),
         ({"rolls": {}, "things": {}}, [("rolls", _UNKNOWN + "; did you mean roles?"), ("things", _UNKNOWN)]),
-        ({"event_rules": {"gone": {"types": []}}}, [f"event_rules.gone.{each}" for each in _RULE_FAULTS]),
+        ({"event_rules": {"a": 5}}, [f"event_rules.a{each}" for each in ("", ".source", ".types", ".subject", ".action")]),
         ({"form": 2}, [("form", "expected 1")]),
         ({"form": True}, [("form", "expected 1")]),
         (
