@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.access.check import check
 from shared.core.errors import Malformed
 from shared.core.events.event import Event
 from shared.core.events.event_rule import (
@@ -266,3 +267,9 @@ def test_a_lender_is_the_caller_as_it_was_verified() -> None:
         *(lent.object_id, lent.tenant_id, lent.is_admin),
         lent.token_fingerprint,
     )
+
+
+def test_an_exported_rule_is_checked_without_a_broker() -> None:
+    """As every other document is, by ``python -m shared.core.access.check``."""
+    found = check({"form": 1, "event_rules": {"sites": rule(), "all": on("/*"), "No Name": rule()}}, None)
+    assert {"event_rules.all.subject", "event_rules.No Name"} == {fault.path for fault in found}
