@@ -37,10 +37,11 @@ async def states(deployment: Deployment) -> list[str]:
 
 
 async def becoming(deployment: Deployment, expected: list[str]) -> None:
-    """Returns once they are so."""
+    """Returns once they are so. Sweeps come, as a timer has them come."""
     async with asyncio.timeout(60):
-        while await states(deployment) != expected:  # noqa: ASYNC110 - it happens in another process
-            await asyncio.sleep(0.2)
+        while await states(deployment) != expected:
+            await asyncio.sleep(1)
+            await deployment.sweep()
 
 
 async def test_a_site_is_made_and_deleted(deployment: Deployment) -> None:

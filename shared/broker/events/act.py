@@ -107,7 +107,7 @@ class _IssueBy:
         try:
             caller = await lender_today(self.ports, lender) if lender is not None else None
             if caller is None:
-                return await self._denied("the directory does not know the rule's writer any more")
+                return await self._denied("the directory does not know the rule's writer any more, or has disabled it")
             if await self.ports.leased.find([holder]) is not None:
                 return await self._denied("the holder is a principal that a lease has made")
             held_by = await holder_today(self.ports, holder)

@@ -13,7 +13,7 @@ from shared.core.names import ObjectId
 
 async def lender_today(ports: Ports, lender: Lender) -> Caller | None:
     """Returns the lender with the groups and the app roles that it has today, and no app role that it had not when it wrote
-    the rule. ``None`` if the directory has no such account any more. Raises ``Upstream``.
+    the rule. ``None`` if the directory has no such account any more, or has disabled it. Raises ``Upstream``.
 
     Of a caller of another tenant, the broker's directory knows nothing: it stays as it was verified.
     """
@@ -21,7 +21,7 @@ async def lender_today(ports: Ports, lender: Lender) -> Caller | None:
     if not lender.at_home:
         return caller
     found = await ports.subjects.find(lender.object_id)
-    if found is None:
+    if found is None or not found.is_enabled:
         return None
     app_roles = caller.app_roles & found.app_roles
     if isinstance(found.groups, Unread):

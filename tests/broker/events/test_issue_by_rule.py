@@ -172,7 +172,7 @@ async def test_a_lease_that_is_over_is_issued_anew_by_the_next_event() -> None:
 
 @pytest.mark.parametrize(
     "lost",
-    ["the right", "the account", "the role"],
+    ["the right", "the account", "the account's use", "the role"],
 )
 async def test_the_lender_is_decided_on_at_each_event(lost: str) -> None:
     """A right, an account or a role that has gone denies, is told, and GET shows since when. It may come back."""
@@ -182,6 +182,8 @@ async def test_the_lender_is_decided_on_at_each_event(lost: str) -> None:
     match lost:
         case "the right":
             made.roles.keep(replace(stored, bounds=Bounds(service_principal_ids=frozenset({ALICE.object_id}))))
+        case "the account's use":
+            made.ports.subjects.disabled.add(BOB.object_id)  # type: ignore[attr-defined]
         case "the account":
             del made.callers.principals[BOB.object_id]
         case _:
@@ -193,6 +195,7 @@ async def test_the_lender_is_decided_on_at_each_event(lost: str) -> None:
     assert since <= made.ports.now()
     made.roles.keep(stored)
     knows(made, BOB.object_id)
+    made.ports.subjects.disabled.clear()  # type: ignore[attr-defined]
     await deliver(made, id="event-2")
     assert (1, {}) == (len(active(made)), made.rule_leases.denied)
 
