@@ -48,9 +48,9 @@ def resources(*steps: Any) -> tuple[AzureResources, Scripting, FakeClock]:
 async def test_a_resource_is_read_with_its_types_latest_stable_version() -> None:
     """The provider is asked once an hour, and says it to everybody."""
     read, service, clock = resources(PROVIDER, document({"id": SITE}), document({"id": SITE}))
-    assert ResourceState.THERE is (await read.look(SITE)).state
+    assert ResourceState.THERE is (await read.see(SITE)).state
     clock.jump(6)
-    await read.look(Scope(SITE.upper()))
+    await read.see(Scope(SITE.upper()))
     asked = [each.removeprefix("GET https://arm.example") for each in service.asked]
     assert "/providers/microsoft.web?api-version=2021-04-01" == asked[0]
     assert f"{SITE}?api-version=2024-04-01" == asked[1]
@@ -60,10 +60,10 @@ async def test_a_resource_is_read_with_its_types_latest_stable_version() -> None
 async def test_one_look_a_subject_is_kept_for_five_seconds() -> None:
     """However many ask at once, and in whatever case."""
     read, service, clock = resources(PROVIDER, document({}), document({}))
-    await asyncio.gather(*(read.look(SITE) for _ in range(1000)), read.look(Scope(SITE.lower())))
+    await asyncio.gather(*(read.see(SITE) for _ in range(1000)), read.see(Scope(SITE.lower())))
     assert 2 == len(service.asked)
     clock.jump(5)
-    await read.look(SITE)
+    await read.see(SITE)
     assert 3 == len(service.asked)
 
 
@@ -82,7 +82,7 @@ async def test_one_look_a_subject_is_kept_for_five_seconds() -> None:
 async def test_an_identity_is_the_systems_or_the_only_one(identity: Any, principal: Any, among: int) -> None:
     """Of several user-assigned ones nobody knows which is meant."""
     read, *_ = resources(PROVIDER, document({"id": SITE, "identity": identity}))
-    found = await read.look(SITE)
+    found = await read.see(SITE)
     assert (principal, among) == (found.identity, len(found.principals))
 
 
@@ -90,9 +90,9 @@ async def test_an_identity_is_the_systems_or_the_only_one(identity: Any, princip
 async def test_only_a_404_that_names_what_is_gone_is_gone(code: str) -> None:
     """A 403 says nothing of it."""
     read, *_ = resources(PROVIDER, refusal(404, code))
-    assert ResourceState.GONE is (await read.look(SITE)).state
+    assert ResourceState.GONE is (await read.see(SITE)).state
     read, *_ = resources(PROVIDER, refusal(403, "AuthorizationFailed"))
-    assert ResourceState.REFUSED is (await read.look(SITE)).state
+    assert ResourceState.REFUSED is (await read.see(SITE)).state
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ async def test_what_proves_nothing_is_raised(steps: list[Any]) -> None:
     """Neither there nor gone, and not remembered."""
     read, *_ = resources(*steps, *[steps[-1]] * 20)
     with pytest.raises(Upstream):
-        await read.look(SITE)
+        await read.see(SITE)
 
 
 async def test_what_is_no_resource_is_not_asked_for() -> None:
     """A group, for one."""
     read, service, _ = resources()
     with pytest.raises(OutOfReach):
-        await read.look(Scope(SCOPES[0]))
+        await read.see(Scope(SCOPES[0]))
     assert [] == service.asked
 
 

@@ -113,7 +113,7 @@ async def test_what_was_given_up_is_taken_and_forgotten(stores: Stores) -> None:
     queue = stores.queue
     assert (0, 0) == (await queue.count_aside(), len(await queue.take_aside(1000)))
     for number in range(3):
-        await queue.set_aside(event(at=START, id=f"é-{number}"))
+        await queue.put_aside(event(at=START, id=f"é-{number}"))
     assert 3 == await queue.count_aside()
     taken = await queue.take_aside(1000)
     assert {"é-0", "é-1", "é-2"} == {decoded(each.text, START).id for each in taken}
@@ -145,6 +145,6 @@ async def test_a_queue_that_does_not_answer_is_unreachable(storage_connection: s
     clients = [connect(nowhere, queue=name, transport=azure_transport(), retry_total=0) for name in (EVENTS, EVENTS_ASIDE)]
     async with clients[0], clients[1]:
         queue = StorageEvents(*clients)
-        for call in (queue.send(event(at=START)), queue.set_aside(event(at=START)), queue.take_aside(3), queue.count_aside()):
+        for call in (queue.send(event(at=START)), queue.put_aside(event(at=START)), queue.take_aside(3), queue.count_aside()):
             with pytest.raises(Unreachable):
                 await call

@@ -31,9 +31,9 @@ class MemoryEvents:
 
         await self._calls.through("events.send", send, event)
 
-    async def set_aside(self, event: Event) -> None:
+    async def put_aside(self, event: Event) -> None:
         """See the port."""
-        await self._calls.through("events.set_aside", lambda: self._keep(encoded(event)), event)
+        await self._calls.through("events.put_aside", lambda: self._keep(encoded(event)), event)
 
     async def take_aside(self, most: int) -> Sequence[Aside]:
         """See the port. What was taken and not forgotten is taken again at once."""

@@ -37,10 +37,10 @@ class FakeResources:
         del self.looks[key]
         del self.ids[key]
 
-    async def look(self, resource: Scope) -> Look:
+    async def see(self, resource: Scope) -> Look:
         """See the port."""
         gone = Look(ResourceState.GONE)
-        return await self.calls.through("resources.look", lambda: self.looks.get(resource.key, gone), resource)
+        return await self.calls.through("resources.see", lambda: self.looks.get(resource.key, gone), resource)
 
     async def may_read(self, pattern: SubjectPattern) -> bool:
         """See the port."""

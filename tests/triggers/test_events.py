@@ -163,8 +163,8 @@ async def test_an_administrator_puts_events_back(app: App) -> None:
     await publish(app, [EVENT] * 3)
     for text in app.world.events.take():
         await deliver(app, "events_poison", text)
-    told = (await app.call("GET", "/api/v1/status", token="admin.token.x")).json["events"]
-    assert {"poison": 3, "dropped": 0, "delayed": 0, "own": 0} == told
+    found = (await app.call("GET", "/api/v1/status", token="admin.token.x")).json["events"]
+    assert {"poison": 3, "dropped": 0, "delayed": 0, "own": 0} == found
     refused = await app.call("POST", "/api/v1/events/replay", token="watcher.token.x")
     answer = await app.call("POST", "/api/v1/events/replay", token="admin.token.x")
     assert (403, 200, {"replayed": 3}, 3) == (refused.status, answer.status, answer.json, len(app.world.events.texts))

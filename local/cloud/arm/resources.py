@@ -179,9 +179,9 @@ def get_provider_of_tenant(request: ArmRequest) -> Reply:
     namespace = next((name for name in _PROVIDERS if name.lower() == asked.lower()), None)
     if namespace is None:
         raise errors.gateway_refusal(404, "InvalidResourceNamespace", f"The resource namespace '{asked}' is invalid.")
-    told = _provider("", namespace)
-    kept = ("namespace", "resourceTypes")
-    return Reply(200, {"id": f"/providers/{namespace}", **{name: told[name] for name in kept}})
+    found = _provider("", namespace)
+    shown = ("namespace", "resourceTypes")
+    return Reply(200, {"id": f"/providers/{namespace}", **{name: found[name] for name in shown}})
 
 
 def _provider(subscription: str, namespace: str) -> Json:

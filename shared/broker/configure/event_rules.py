@@ -158,8 +158,8 @@ async def _matching(ports: Ports, rule: EventRule) -> tuple[Matching, ...]:
     with limit_deadline(ports.within(ports.timing.throttled)):
         found = await ports.resources.matching(rule.terms.subject, _PAGES)
     count = len(found.resource_ids)
-    told = count if found.is_complete else f"{min(count, _MOST_COUNTED)}+"
-    return (Matching("subject", told, found.resource_ids[:_EXAMPLES]),)
+    number = count if found.is_complete else f"{min(count, _MOST_COUNTED)}+"
+    return (Matching("subject", number, found.resource_ids[:_EXAMPLES]),)
 
 
 def differs(rule: EventRule, former: EventRule) -> bool:

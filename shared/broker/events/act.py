@@ -11,7 +11,7 @@ from typing import Any
 from shared.broker.events import telling
 from shared.broker.events.end import end_leases, is_live, revoke_by, tidy
 from shared.broker.events.lent import holder_today, lender_today
-from shared.broker.events.look import look
+from shared.broker.events.look import look_at_subject
 from shared.broker.events.outcome import DONE, NotYet, Outcome
 from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.issue import Issued, IssueRequest, issue
@@ -77,7 +77,7 @@ class _IssueBy:
 
     async def _holder(self) -> ObjectId | Outcome:
         """Returns who is to hold the lease, as Azure says now."""
-        found = await look(self.ports, self.request_id, self.event, self.rule)
+        found = await look_at_subject(self.ports, self.request_id, self.event, self.rule)
         if isinstance(found, NotYet):
             return found
         if found.state is ResourceState.GONE:

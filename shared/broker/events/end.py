@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.events import telling
-from shared.broker.events.look import look
+from shared.broker.events.look import look_at_subject
 from shared.broker.events.outcome import DONE, NotYet, Outcome
 from shared.broker.ports import Ports
 from shared.broker.revoke_reaching import make_due
@@ -32,7 +32,7 @@ async def revoke_by(ports: Ports, request_id: str, event: Event, rule: EventRule
     The event comes before the first move: if the worker dies in between, there are two events rather than none. Repeating it
     ends those that are left.
     """
-    found = await look(ports, request_id, event, rule)
+    found = await look_at_subject(ports, request_id, event, rule)
     if isinstance(found, NotYet):
         return found
     ended = [each async for each in _meant(ports, event, action, found)]

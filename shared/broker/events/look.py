@@ -12,7 +12,7 @@ from shared.core.names import Scope, Unparsable
 from shared.core.ports.resources import Look, ResourceState
 
 
-async def look(ports: Ports, request_id: str, event: Event, rule: EventRule) -> Look | NotYet:
+async def look_at_subject(ports: Ports, request_id: str, event: Event, rule: EventRule) -> Look | NotYet:
     """Returns the subject as it is now. ``NotYet`` if nobody can say: then nothing is done, and it is looked at again.
 
     What the broker is refused to read is told once an event and rule.
@@ -20,7 +20,7 @@ async def look(ports: Ports, request_id: str, event: Event, rule: EventRule) -> 
     if rule.terms is None or rule.terms.verify == "none":
         return Look(ResourceState.THERE)
     try:
-        found = await ports.resources.look(Scope.parse(event.subject))
+        found = await ports.resources.see(Scope.parse(event.subject))
     except Unparsable:
         return await _unverified(ports, request_id, event, rule, "its subject is no id of a resource")
     except Refused as refused:

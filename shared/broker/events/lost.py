@@ -54,7 +54,7 @@ def _revoking(rules: Sequence[EventRule], record: RuleLease) -> str:
 async def _is_over(ports: Ports, record: RuleLease) -> bool:
     """Whether Azure says for certain that the subject is gone, or has not the holder's identity any more."""
     try:
-        found = await ports.resources.look(Scope.parse(record.subject))
+        found = await ports.resources.see(Scope.parse(record.subject))
     except (Unparsable, Upstream) as failure:
         log.info("the subject %s of rule %s could not be looked at: %s", record.subject, record.rule, type(failure).__name__)
         return False

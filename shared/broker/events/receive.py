@@ -73,7 +73,7 @@ async def poisoned(ports: Ports, request_id: str, text: str, message_id: str) ->
 
 async def give_up(ports: Ports, request_id: str, event: Event, why: str) -> None:
     """Sets the event aside, where an administrator finds it, and tells of it. If the worker dies in between, it comes twice."""
-    await ports.events.set_aside(event)
+    await ports.events.put_aside(event)
     await telling.tell(ports, request_id, event, code="event_poison", reason=why)
     await ports.event_counts.add(Counted.POISON)
     log.error("event %s (%s) is given up: %s", event.id, request_id, why)
@@ -94,11 +94,11 @@ async def _is_own_work(ports: Ports, request_id: str, event: Event) -> bool:
     lease_id = await ports.leased.find(actors)
     if lease_id is None:
         return False
-    told = _TOLD.setdefault(ports.audit, set())
-    if lease_id not in told and len(told) < _MOST_TOLD:
+    known = _TOLD.setdefault(ports.audit, set())
+    if lease_id not in known and len(known) < _MOST_TOLD:
         reason = "a principal that a lease has made has caused it: what it does starts no rule"
         await telling.tell(ports, request_id, event, code="event_own", reason=reason, lease=lease_id, role=lease_id.role)
-        told.add(lease_id)
+        known.add(lease_id)
     return True
 
 

@@ -30,11 +30,11 @@ async def unreadable(ports: Ports, request_id: str, octets: int, message_id: str
     """Tells of an event that nobody can read: its size and where it came from, and nothing that it says."""
     await ports.event_counts.add(Counted.DROPPED)
     log.warning("event %s of %d octets (%s) cannot be read, and is dropped", message_id, octets, request_id)
-    told, now = _told.setdefault(ports.audit, deque()), ports.clock.monotonic()
-    while told and told[0] <= now - _MINUTE:
-        told.popleft()
-    if len(told) < _MOST_A_MINUTE:
-        told.append(now)
+    latest, now = _told.setdefault(ports.audit, deque()), ports.clock.monotonic()
+    while latest and latest[0] <= now - _MINUTE:
+        latest.popleft()
+    if len(latest) < _MOST_A_MINUTE:
+        latest.append(now)
         reason = f"{octets} octets, message {message_id}"
         await ports.audit.record(
             AuditEvent(ports.now(), "event", Outcome.REFUSED, request_id, code="event_unreadable", reason=reason)

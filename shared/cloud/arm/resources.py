@@ -47,10 +47,10 @@ class AzureResources:
 
     def __init__(self, arm: Arm, retry: Retry) -> None:
         self._arm, self._retry = arm, retry
-        self._looks = Remembered(self._look, lambda _: 1, _LOOK, retry.clock, "looking at an event's subject")
+        self._looks = Remembered(self._seen_now, lambda _: 1, _LOOK, retry.clock, "looking at an event's subject")
         self._versions = Remembered(self._read_versions, len, _VERSIONS, retry.clock, "reading a provider's versions")
 
-    async def look(self, resource: Scope) -> Look:
+    async def see(self, resource: Scope) -> Look:
         """Makes one call, and another for the first resource of a provider within an hour."""
         return await self._looks.answer(_Looked(resource.key, resource))
 
@@ -82,7 +82,7 @@ class AzureResources:
                 found.append(resource_id)
         return FoundResources(tuple(sorted(found)))
 
-    async def _look(self, looked: _Looked) -> Look:
+    async def _seen_now(self, looked: _Looked) -> Look:
         try:
             version = await self._version_of(looked.scope)
             path = f"/{on_the_wire(looked.scope)}?api-version={version}"

@@ -118,7 +118,7 @@ class StorageEvents:
         """As ``StorageRevocations.send``."""
         await _send(self._client, encoded(event), _EVENT, hidden=int(hidden.total_seconds()))
 
-    async def set_aside(self, event: Event) -> None:
+    async def put_aside(self, event: Event) -> None:
         """As ``StorageRevocations.send``."""
         await _send(self._aside, encoded(event), _EVENT)
 

@@ -122,8 +122,8 @@ def restore_event_rule(name: str, stored: Any, version: str, form: int = EVENT_R
     """Returns a stored rule. Raises nothing. If it breaks a rule of today, or has no lender, ``faults`` says so."""
     if not EVENT_RULE.knows({PROPERTY: form}):
         return EventRule(name, None, version=version, faults=(EVENT_RULE.fault_of(form),))
-    kept = stored if isinstance(stored, Mapping) else {}
-    document, lender = kept.get("document"), restore_lender(kept.get("lender"))
+    content = stored if isinstance(stored, Mapping) else {}
+    document, lender = content.get("document"), restore_lender(content.get("lender"))
     as_written = document if isinstance(document, dict) else {}
     try:
         found = read_event_rule(name, document)

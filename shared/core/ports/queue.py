@@ -47,7 +47,7 @@ class EventsQueue(Protocol):
         """Puts the event on the queue. Nobody sees it before ``hidden`` has passed."""
         ...
 
-    async def set_aside(self, event: Event) -> None:
+    async def put_aside(self, event: Event) -> None:
         """Puts the event among those that were given up, for seven days."""
         ...
 

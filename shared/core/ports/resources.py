@@ -53,7 +53,7 @@ class FoundResources:
 class Resources(Protocol):
     """Reads resources in Azure. Every method may raise ``Upstream``."""
 
-    async def look(self, resource: Scope) -> Look:
+    async def see(self, resource: Scope) -> Look:
         """Returns what is there now. An answer is remembered for five seconds: many events of one subject make one call."""
         ...
 

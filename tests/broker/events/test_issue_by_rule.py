@@ -54,10 +54,10 @@ async def test_a_site_gets_a_lease_of_its_own() -> None:
     assert (APP, JIT) == (lease.holder.object_id, lease.id.role)
     assert {"event": "event-1", "rule": "sites", "subject": SITE} == lease.metadata
     assert APP in {each.principal for each in made.cloud.assignments.values()}
-    *_, told = made.audit.events
+    *_, record = made.audit.events
     assert ("event", "", "event-1", "sites", SITE, lease.id) == (
-        *(told.operation, told.code, told.event),
-        *(told.rule, told.subject, told.lease),
+        *(record.operation, record.code, record.event),
+        *(record.rule, record.subject, record.lease),
     )
     assert State.ENDED is (await revoke(made.ports, request(application(APP)), lease.id)).state
 
@@ -106,7 +106,7 @@ async def test_what_the_broker_may_not_read_is_not_believed() -> None:
 async def test_what_passes_is_tried_again(failure: LeaseholdError) -> None:
     """And is no failed attempt: nothing is raised."""
     made = scene()
-    made.calls.fail("resources.look", failure)
+    made.calls.fail("resources.see", failure)
     await deliver(made)
     assert [] == active(made)
     await deliver_all(made, pause=15)
@@ -321,8 +321,8 @@ async def test_what_cannot_be_read_is_dropped(text: str) -> None:
     """Told with its size and its id in the queue, and nothing that it says."""
     made = scene()
     await receive(made.ports, "inv", text, "m-7")
-    (told,) = made.audit.events
-    assert ("event_unreadable", f"{len(text)} octets, message m-7", "") == (told.code, told.reason, told.subject)
+    (record,) = made.audit.events
+    assert ("event_unreadable", f"{len(text)} octets, message m-7", "") == (record.code, record.reason, record.subject)
     assert {Counted.DROPPED: 1} == made.event_counts.counts
 
 

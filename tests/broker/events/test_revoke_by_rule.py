@@ -41,8 +41,8 @@ async def test_a_deleted_sites_lease_ends() -> None:
     await deliver(made, DELETED)
     assert [State.ENDING] == [each.state for each in made.leases.rows.values()]
     assert [list(made.leases.rows)] == [list(each.leases) for each in made.revocations.messages()]
-    *_, told = [each for each in made.audit.events if each.operation == "event"]
-    assert ("1 leases are to end", "gone", SITE) == (told.reason, told.rule, told.subject)
+    *_, record = [each for each in made.audit.events if each.operation == "event"]
+    assert ("1 leases are to end", "gone", SITE) == (record.reason, record.rule, record.subject)
 
 
 async def test_a_delete_overtaken_by_a_re_creation_revokes_nothing() -> None:
