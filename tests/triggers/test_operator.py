@@ -115,6 +115,7 @@ async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
         "leases": {"as_of": "2026-03-02T09:00:00.000Z", "by_state": {}, "by_role": {}},
         "sweep": {"last": None, "lag_seconds": None, "summary": {}},
         "pool": {},
+        "events": {"poison": 0, "dropped": 0, "delayed": 0, "own": 0},
         "reconciliation": {"last": None, "summary": {}},
         "stuck": [],
         "overdue": [],
