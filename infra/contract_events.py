@@ -20,7 +20,7 @@ _ISSUE: dict[str, Any] = {
     "type": "object",
     "description": "A lease for the holder, if the subject is there.",
     "properties": {
-        "role": _NAME | {"description": "Its leases must be of use without a caller who takes a credential."},
+        "role": _NAME | {"description": "Its leases give to their holder, or are delivered under a name without `{ulid}`."},
         "ttl": {
             "oneOf": [{"type": "integer", "minimum": MIN_TTL, "maximum": MAX_TTL}, *DURATION["oneOf"][1:]],
             "description": "The role's, if it is left out.",
@@ -34,6 +34,7 @@ _ISSUE: dict[str, Any] = {
             "properties": {"vault": {"type": "string", "description": "One of the role's vaults."}},
             "required": ["vault"],
             "additionalProperties": False,
+            "description": "Where the credential is delivered. Left out: as the role says.",
         },
         "parameters": {
             "type": "object",
@@ -45,7 +46,6 @@ _ISSUE: dict[str, Any] = {
             " `subject.resource_name`.",
         },
         "within": {"type": "string", "description": f"A scope to which the role is narrowed, or `{SUBJECT_ID}`."},
-        "rotate": {"type": "boolean", "default": False, "description": "Whether a successor is delivered in time."},
     },
     "required": ["role", "holder"],
     "additionalProperties": False,

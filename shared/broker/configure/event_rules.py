@@ -10,6 +10,7 @@ from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import Matching
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.events.end import end_leases, is_live
+from shared.broker.events.taking import faults_of_taking
 from shared.broker.ports import Actor, Ports
 from shared.core.access.policy import PolicyName
 from shared.core.errors import Caution, Fault, Malformed, NotFound
@@ -21,7 +22,6 @@ from shared.core.names import Scope
 from shared.core.parameters.asked import as_asked
 from shared.core.ports.documents import ANY, Expect
 from shared.core.role import Role
-from shared.kinds.optional import hands_nothing_over
 from shared.resilience.priority import limit_deadline
 
 _PAGES = 20
@@ -104,12 +104,7 @@ def _no_role(action: Issuing) -> Fault:
 
 def _faults_of_role(ports: Ports, role: Role, action: Issuing) -> Iterator[Fault]:
     kind = ports.kinds.find(role.type)
-    if kind is None or not hands_nothing_over(kind.schema):
-        yield Fault(f"{_PATH}.role", "hands a credential to its caller, and an event has none who would take it")
-    if action.vault:
-        yield Fault(f"{_PATH}.delivery", "the role delivers into no vault")
-    if action.rotate:
-        yield Fault(f"{_PATH}.rotate", "the role delivers nothing that could be replaced")
+    yield from faults_of_taking(ports, role, action)
     if action.ttl is not None and action.ttl > role.max_ttl:
         yield Fault(f"{_PATH}.ttl", f"is above the role's max_ttl, {role.max_ttl} seconds")
     if action.within and action.within != SUBJECT_ID and kind is not None and not role.parameters:

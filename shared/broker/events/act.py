@@ -13,10 +13,12 @@ from shared.broker.events.end import end_leases, is_live, revoke_by, tidy
 from shared.broker.events.lent import holder_today, lender_today
 from shared.broker.events.look import look_at_subject
 from shared.broker.events.outcome import DONE, NotYet, Outcome
+from shared.broker.events.taking import faults_of_taking
 from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.ports import Actor, Ports
 from shared.core.caller import Caller
+from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Forbidden, LeaseholdError, LostRace, Malformed, NotFound, Upstream
 from shared.core.events.action import SUBJECT_ID, Issuing, Revoking
 from shared.core.events.event import Event
@@ -110,12 +112,22 @@ class _IssueBy:
                 return await self._denied("the directory does not know the rule's writer any more, or has disabled it")
             if await self.ports.leased.find([holder]) is not None:
                 return await self._denied("the holder is a principal that a lease has made")
+            if why := await self._out_of_reach():
+                return await self._denied(why)
             held_by = await holder_today(self.ports, holder)
         except Upstream as failure:
             return NotYet(failure.brief())
         if held_by is None:
             return NotYet("the directory does not know the holder yet")
         return caller, held_by
+
+    async def _out_of_reach(self) -> str:
+        """Returns why the holder would not get what a lease gives; empty if it would. The role may have changed since the rule
+        was checked.
+        """
+        role = await self.ports.roles.get(self.action.role)
+        faults = [*faults_of_taking(self.ports, role, self.action)] if role is not None and not role.is_unreadable else []
+        return f"{faults[0].path}: {faults[0].message}" if faults else ""
 
     def _record(self, mine: RuleLease | None, holder: ObjectId) -> RuleLease:
         now = self.ports.now()
@@ -172,7 +184,8 @@ class _IssueBy:
         within = Scope.parse(subject if action.within == SUBJECT_ID else action.within) if action.within else None
         metadata = {"event": self.event.id[:_LONGEST_VALUE], "rule": self.rule.name, "subject": subject[:_LONGEST_VALUE]}
         ask = AskedFor(parameters, within)
-        return IssueRequest(action.role, action.ttl, metadata=metadata, ask=ask, holder=holder)
+        delivery = DeliveryAsk(action.vault) if action.vault else None
+        return IssueRequest(action.role, action.ttl, metadata=metadata, ask=ask, delivery=delivery, holder=holder)
 
     async def _end_others(self, records: Sequence[RuleLease], holder: ObjectId) -> None:
         """Ends the leases of other holders for this subject: it has another identity now."""

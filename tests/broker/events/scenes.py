@@ -14,6 +14,7 @@ from shared.core.events.event_rule import read_event_rule
 from shared.core.events.lender import Lender
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId, RoleName
+from shared.core.role import Role, Target
 from shared.issuers.role_grant.schema import RoleGrantTarget
 from tests.fakes.world import BOB, BROKER_APP_ID, SCOPES, SUBSCRIPTION, World, guid, principal_target, role, world
 
@@ -37,10 +38,15 @@ def gone(of: str = "rule:sites") -> dict[str, Any]:
     return document(types=[DELETED], action={"revoke": {"of": of}})
 
 
-def scene(**rules: dict[str, Any]) -> World:
-    """With these rules, of which Bob is the lender, and the site."""
+def bobs_role(target: Target | None = None, **more: Any) -> Role:
+    """The role of the rules here. Bob may issue from it."""
     bobs = Bounds(service_principal_ids=frozenset({BOB.object_id}))
-    made = world(role(RoleGrantTarget(principal_target(1).azure_roles), name=JIT, bounds=bobs, max_ttl=3600))
+    return role(target or RoleGrantTarget(principal_target(1).azure_roles), name=JIT, bounds=bobs, max_ttl=3600, **more)
+
+
+def scene(*, of: Role | None = None, **rules: dict[str, Any]) -> World:
+    """With these rules, of which Bob is the lender, and the site."""
+    made = world(of or bobs_role())
     for name, rule in (rules or {"sites": document()}).items():
         made.event_rules.keep(read_event_rule(name, rule, Lender.of(BOB)))
     for each in (BOB.object_id, APP, OTHER_APP):

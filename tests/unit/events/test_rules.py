@@ -184,7 +184,6 @@ TAKEN = {
                 "delivery": {"vault": "https://kv-app.vault.azure.net"},
                 "parameters": {"group": "subject.resource_group", "name": "subject.resource_name", "x": "literal"},
                 "within": "subject.id",
-                "rotate": True,
             }
         },
     ),
