@@ -180,7 +180,7 @@ _OF_EVENTS = {
     *("publish", "receive", "give_up", "poisoned", "replay", "unreadable", "publish_due"),
     *("act", "revoke_by", "delete_event_rule", "look_at_subject", "look_at_subjects"),
 }
-"""They move leases by an issue or a revocation alone. ``tests/broker/events`` lets them meet, and lets them die at each call."""
+"""They move leases by an issue or a revocation alone. ``tests/broker/events`` lets them meet and die at each call."""
 _PART_OF_A_VERB = {
     "store_role": "of a role change, and of an import",
     "remove_role": "of a role's deletion, and of an import",
