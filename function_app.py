@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from shared.triggers import queues, timers
+from shared.triggers import events, queues, timers
 from shared.triggers.http import groups
 from shared.triggers.http.edge import Edge
 from shared.wiring import root
@@ -14,3 +14,4 @@ for group in groups.with_the_rest():
     app.register_functions(group.blueprint(edge))
 app.register_functions(timers.blueprint(root.ports))
 app.register_functions(queues.blueprint(root.ports))
+app.register_functions(events.blueprint(root.ports))

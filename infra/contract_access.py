@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.contract_events import event_rule_schema
 from shared.core.access.auth_role import MAX_POLICIES
 from shared.core.access.bounds import MAX_VALUES, Constraint
 from shared.core.access.documents import MAX_TESTS
@@ -126,11 +127,11 @@ def access_schemas() -> dict[str, Any]:
         "required": ["rules"],
         "additionalProperties": False,
     }
-    return {"AuthRole": auth_role, "Policy": policy, "Configuration": _configuration()}
+    return {"AuthRole": auth_role, "Policy": policy, "EventRule": event_rule_schema(), "Configuration": _configuration()}
 
 
 def _configuration() -> dict[str, Any]:
-    sections = {"roles": "Role", "auth_roles": "AuthRole", "policies": "Policy"}
+    sections = {"roles": "Role", "auth_roles": "AuthRole", "policies": "Policy", "event_rules": "EventRule"}
     return {
         "type": "object",
         "description": "All documents by name. A section may be left out.",

@@ -106,6 +106,15 @@ param graceSeconds string = ''
 @description('Seconds within which a lease is made for which nobody waits. Empty: 900. Set it after the code that knows it.')
 param prepareSeconds string = ''
 
+@description('Whether events may be published over HTTP: off unless this is true. Set it after the code that knows it.')
+param eventWebhook bool = false
+
+@description('Application id as which Event Grid calls. Empty: that of the cloud.')
+param eventGridAppId string = ''
+
+@description('Hosts, separated by commas, that may ask for consent to publish besides eventgrid.azure.net. Empty: none.')
+param eventOrigins string = ''
+
 @description('Seconds for which the broker remembers what the directory says of a caller. A right that is taken away lives on for so long.')
 param directoryCacheSeconds string = ''
 
@@ -249,6 +258,9 @@ module app 'modules/app.bicep' = {
     graceSeconds: graceSeconds
     prepareSeconds: prepareSeconds
     directoryCacheSeconds: directoryCacheSeconds
+    eventWebhook: eventWebhook
+    eventGridAppId: eventGridAppId
+    eventOrigins: eventOrigins
     maxLeasesPerCaller: maxLeasesPerCaller
     issuesPerMinute: issuesPerMinute
     maxTtl: maxTtl

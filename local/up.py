@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HTTPS = 443
 FIXED = Ports(function_host=7071, control=7070)
 RECORDINGS = "LEASEHOLD_RECORDINGS"
+_EVENTS = "LEASEHOLD_EVENT_WEBHOOK"
+"""The door for events over HTTP: here it is open."""
 """What the tests read, and no setting of the broker's."""
 STATE = ROOT / ".local" / "cloud"
 
@@ -33,7 +35,9 @@ async def up(ports: Ports = FIXED, *, groups: bool = False) -> int:
     """Runs until told to end, or until a part ends by itself. Gives the exit status."""
     began = time.perf_counter()
     print("Starting storage, the local Azure and the broker ...", flush=True)
-    async with Stack(ports=ports, folder=STATE, echo=True, groups=groups, settings=passed_on(os.environ)) as stack:
+    async with Stack(
+        ports=ports, folder=STATE, echo=True, groups=groups, settings={_EVENTS: "on", **passed_on(os.environ)}
+    ) as stack:
         await configure(stack)
         print(welcome(stack, time.perf_counter() - began), flush=True)
         fault = await stack.fault()

@@ -77,6 +77,15 @@ param graceSeconds string
 @description('Seconds within which a lease is made for which nobody waits.')
 param prepareSeconds string
 
+@description('Whether events may be published over HTTP: off unless this is true. Set it after the code that knows it.')
+param eventWebhook bool
+
+@description('Application id as which Event Grid calls. Empty: that of the cloud.')
+param eventGridAppId string
+
+@description('Hosts, separated by commas, that may ask for consent to publish besides eventgrid.azure.net. Empty: none.')
+param eventOrigins string
+
 @description('Seconds for which the broker remembers what the directory says of a caller.')
 param directoryCacheSeconds string
 
@@ -233,6 +242,9 @@ var optionalSettings = union(
   empty(maxLeasesPerCaller) ? {} : { LEASEHOLD_MAX_LEASES_PER_CALLER: maxLeasesPerCaller },
   empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },
   empty(poolAssignments) ? {} : { LEASEHOLD_POOL_ASSIGNMENTS: poolAssignments },
+  eventWebhook ? { LEASEHOLD_EVENT_WEBHOOK: 'on' } : {},
+  empty(eventGridAppId) ? {} : { LEASEHOLD_EVENT_GRID_APP_ID: eventGridAppId },
+  empty(eventOrigins) ? {} : { LEASEHOLD_EVENT_ORIGINS: eventOrigins },
   empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
   grantToUsers ? { LEASEHOLD_GRANT_TO_USERS: 'true' } : {},
   empty(tokenResources) ? {} : { LEASEHOLD_TOKEN_RESOURCES: tokenResources },

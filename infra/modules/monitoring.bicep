@@ -74,34 +74,36 @@ var poolAlerts = {
   }
 }
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in items(poolAlerts): {
-  name: '${name}-pool-${alert.key}'
-  location: location
-  tags: tags
-  properties: {
-    displayName: '${name}: pool ${alert.key}'
-    description: alert.value.description
-    severity: alert.value.severity
-    enabled: true
-    scopes: [insights.id]
-    evaluationFrequency: 'PT10M'
-    windowSize: 'PT10M'
-    criteria: {
-      allOf: [
-        {
-          query: 'traces | where message startswith "${alert.value.line} "'
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-        }
-      ]
-    }
-    autoMitigate: true
-    actions: {
-      actionGroups: actionGroups
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for alert in items(poolAlerts): {
+    name: '${name}-pool-${alert.key}'
+    location: location
+    tags: tags
+    properties: {
+      displayName: '${name}: pool ${alert.key}'
+      description: alert.value.description
+      severity: alert.value.severity
+      enabled: true
+      scopes: [insights.id]
+      evaluationFrequency: 'PT10M'
+      windowSize: 'PT10M'
+      criteria: {
+        allOf: [
+          {
+            query: 'traces | where message startswith "${alert.value.line} "'
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: {
+        actionGroups: actionGroups
+      }
     }
   }
-}]
+]
 
 @description('Connection string: an address and an instrumentation key, which is no credential, for local authentication is off.')
 output telemetry string = insights.properties.ConnectionString

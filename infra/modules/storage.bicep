@@ -29,8 +29,16 @@ var containerName = 'packages'
 @description('As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.')
 var tableNames = ['leases', 'roles', 'audit', 'pool']
 
-@description('As shared/core/message.py names them: leases to be ended, and messages about them that failed too often; leases to prepare; pools to fill.')
-var queueNames = ['revocations', 'revocations-poison', 'preparations', 'fillings']
+@description('As shared/core/message.py names them: leases to be ended, and messages about them that failed too often; leases to prepare; pools to fill; events from outside, those that failed too often, and those that were given up.')
+var queueNames = [
+  'revocations'
+  'revocations-poison'
+  'preparations'
+  'fillings'
+  'events'
+  'events-poison'
+  'events-set-aside'
+]
 
 // Least of what the Functions host and the broker do:
 //   Blob Data Owner         the host keeps timer locks and its own state in containers that it makes, and reads the package:

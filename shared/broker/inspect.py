@@ -13,10 +13,10 @@ from shared.broker import rules
 from shared.broker.access import CallerRights, holds, lease_for, rights_of
 from shared.broker.counting import first_count
 from shared.broker.ending.due import LATE, overdue
+from shared.broker.event_status import EventStatus, event_status
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.pool.inspect import PoolStatus, pools
 from shared.broker.ports import Actor, Ports
-from shared.broker.telling.publish import LATEST
 from shared.core.access.asked import SomeAsk
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
@@ -25,7 +25,6 @@ from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
-from shared.core.ports.outbox import Waiting
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Noted, RunHistory
 from shared.core.role import Role
@@ -61,7 +60,6 @@ async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[Lea
 
 
 _TOLD = 100
-_MOST_WAITING = 100_000
 _LOOK_AGAIN = 15.0
 """Seconds between two looks for overdue leases, which cost as much as a sweep's that finds nothing."""
 _looks: WeakKeyDictionary[RunHistory, tuple[float, Sequence[LeaseId]]] = WeakKeyDictionary()
@@ -100,17 +98,8 @@ class Status:
     """What an operator should mend in the settings though the broker runs with it."""
     pools: Mapping[RoleName, PoolStatus] = field(default_factory=dict)
     """Of the roles that have a pool."""
-    events: Events | None = None
-    """``None`` if events are off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """How publishing events goes: what waits, why it waits if it does, and how many were never published."""
-
-    waiting: Waiting
-    last_error: str
-    dropped: int
+    events: EventStatus | None = None
+    """``None`` if events are off, and the queue of events from outside cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +146,8 @@ async def status(ports: Ports, actor: Actor) -> Status:
         refused=ports.refused(),
         warnings=ports.warnings,
         pools=await pools(ports, roles),
-        events=await _events(ports, noted),
+        events=await event_status(ports, noted),
     )
-
-
-async def _events(ports: Ports, noted: Noted) -> Events | None:
-    if ports.publisher is None:
-        return None
-    await ports.admitted()
-    waiting = await ports.outbox.waiting(ports.now() + LATEST, _MOST_WAITING)
-    return Events(waiting, noted.publishing.last_error, noted.publishing.dropped)
 
 
 async def _overdue(ports: Ports, noted: Noted) -> Sequence[LeaseId]:

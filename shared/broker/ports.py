@@ -17,13 +17,16 @@ from shared.core.names import ObjectId
 from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, DirectoryLookups, Policies, Subjects
 from shared.core.ports.audit import Audit
 from shared.core.ports.callers import CallerRecords
-from shared.core.ports.documents import Generations, Roles
+from shared.core.ports.documents import EventRules, Generations, Roles
+from shared.core.ports.event_counts import EventCounts
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
 from shared.core.ports.outbox import Outbox, Publisher
 from shared.core.ports.pool import Pools
-from shared.core.ports.queue import Fillings, Preparations, QueuedMarkers, Revocations
+from shared.core.ports.queue import EventsQueue, Fillings, Preparations, QueuedMarkers, Revocations
+from shared.core.ports.resources import Resources
+from shared.core.ports.rule_leases import RuleLeases
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
@@ -87,6 +90,7 @@ class Ports:
     roles: Roles
     auth_roles: AuthRoles
     policies: Policies
+    event_rules: EventRules
     access: AccessStore
     generations: Generations
     leased: LeasedPrincipals
@@ -97,6 +101,9 @@ class Ports:
     revocations: Revocations
     preparations: Preparations
     fillings: Fillings
+    events: EventsQueue
+    event_counts: EventCounts
+    rule_leases: RuleLeases
     pools: Pools
     courier: Courier
     kinds: Kinds
@@ -107,6 +114,7 @@ class Ports:
     directory: DirectoryFacts
     subjects: Subjects
     lookups: DirectoryLookups
+    resources: Resources
     publisher: Publisher | None = None
     """Publishes events; ``None`` if events are off. Then ``leases`` tells of nothing (``shared.broker.telling``)."""
     timing: Timing = field(default_factory=Timing)
@@ -114,6 +122,8 @@ class Ports:
     limits: Limits = field(default_factory=Limits)
     tenants: frozenset[ObjectId] = frozenset()
     """The tenants whose callers are admitted, the broker's own among them: ``bound_tenant_ids`` may name no others."""
+    own_app_id: ObjectId | None = None
+    """The client id of the broker's own identity."""
     region: str = ""
     """Azure's name of the region that the broker runs in; empty outside Azure."""
     warnings: tuple[str, ...] = ()

@@ -90,13 +90,13 @@ async def _end(ports: Ports, found: Sequence[GrantedLease]) -> None:
 
 async def _end_some(ports: Ports, work: Iterator[tuple[LeaseId, ...]], waiting: Container[LeaseId]) -> None:
     for some in work:
-        are_due = await all_of(*(_make_due(ports, lease_id) for lease_id in some))
+        are_due = await all_of(*(make_due(ports, lease_id) for lease_id in some))
         due = [lease_id for lease_id, is_due in zip(some, are_due, strict=True) if is_due and lease_id not in waiting]
         if due:
             await enqueue(ports, due)
 
 
-async def _make_due(ports: Ports, lease_id: LeaseId) -> bool:
+async def make_due(ports: Ports, lease_id: LeaseId) -> bool:
     """Moves the lease to ENDING, locked by nobody. Returns whether it is due now. Raises ``Upstream``."""
     while True:
         try:

@@ -48,5 +48,11 @@ class AuditEvent:
     """The fields that were changed: ``{"path", "from", "to"}``."""
     granted: Mapping[str, Any] | None = None
     """Of an issue: ``{"scopes"?, "parameters"?, "within"?, "graph_app_roles"?}``, what was asked for, and granted where."""
+    event: str = ""
+    """The id of the event from outside that the operation is about, as its publisher has written it."""
+    rule: str = ""
+    """The event rule by which it was done."""
+    subject: str = ""
+    """The subject of that event: the id of a resource in Azure."""
     id: str = ""
     """A ULID if the event is stored with what it tells of, and may be recorded more than once: the trail keeps it once."""

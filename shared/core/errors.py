@@ -19,7 +19,7 @@
     │   ├── Gone
     │   ├── Conflict             PreparationFailed‡: the lease could not be made
     │   │   ├── RoleOutdated     the role must be written again; lists what is wrong with it to those who may
-    │   │   ├── PolicyInUse*     an auth role names the policy
+    │   │   ├── PolicyInUse*, RoleInUse°, RuleInUse°  an auth role, or an event rule, names it
     │   │   └── PolicyTestsFailed*  tests of an imported configuration fail; lists them
     │   ├── PreconditionFailed
     │   └── TooMany
@@ -41,7 +41,7 @@
     │   └── Uncertain            it may or may not have happened
     │       ├── Unavailable      5xx
     │       ├── DirectoryUnavailable  a fact about the caller cannot be read; nothing was changed
-    │       ├── ImportStopped*   an import has failed when some of its documents were written
+    │       ├── ImportStopped*, EventsNotTaken°  only some documents, or events, were written
     │       └── Unreachable      no answer in time
     │           └── OutOfTime‡   the call was not begun: nothing happened
     ├── LostRace                 another worker moved the record first; never leaves the broker
@@ -51,7 +51,8 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-* ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``, ¶ ``tenant_policy``, ◊ ``vault_errors``.
+In ``core``: * ``access``, ° ``events``, † ``parameters``, ‡ ``preparing``, § ``readiness``, ¶ ``tenant_policy``,
+◊ ``vault_errors``.
 """
 
 from __future__ import annotations

@@ -94,6 +94,10 @@ CALLER_ADMISSIONS = StoredType("admissions of a caller")
 ASKS = StoredType("asks of a caller")
 AUTH_ROLE = StoredType("auth role")
 POLICY = StoredType("policy")
+EVENT_RULE = StoredType("event rule")
+EVENT_COUNTS = StoredType("counts of events")
+RULE_LEASE = StoredType("lease of an event rule")
+RULE_DENIED = StoredType("denial of an event rule")
 ACCESS_VERSION = StoredType("access version")
 PACKED = StoredType("packed documents")
 PENDING_EVENT = StoredType("pending event")
@@ -116,6 +120,9 @@ ALL = (
         ASKS,
         AUTH_ROLE,
         POLICY,
+        EVENT_RULE,
+        RULE_LEASE,
+        RULE_DENIED,
         ACCESS_VERSION,
         PACKED,
         PENDING_EVENT,
@@ -123,6 +130,7 @@ ALL = (
         QUEUED_MARKER,
         RUN,
         COUNT,
+        EVENT_COUNTS,
         AUDIT_EVENT,
         POOL_HINT,
         POOL_FILLING,

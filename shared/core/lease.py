@@ -256,7 +256,7 @@ class Lease(LeaseRecord):
 
     def to_be_told(self, at: datetime) -> Lease:
         """ACTIVE: an event is to tell at that instant that its end is near."""
-        return replace(self, told=True, tell_at=at, due_at=min(self.due_at, at))
+        return replace(self, tell_at=at, due_at=min(self.due_at, at))
 
     def end_told(self) -> Lease:
         """ACTIVE, after an event has told that its end is near. It is due at its end, unless its vault was not told of that."""

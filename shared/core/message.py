@@ -24,6 +24,11 @@ PREPARATIONS = "preparations"
 FILLINGS = "fillings"
 """The name of the queue of pools. A message has the id of a lease that a worker prepares for a pool, or a role's name: that
 role's pool is to be filled. An earlier version has put both into ``PREPARATIONS``."""
+EVENTS = "events"
+"""The name of the queue of events from outside. Whoever has the right to may put messages there: Event Grid, above all."""
+EVENTS_POISON = f"{EVENTS}-poison"
+EVENTS_ASIDE = f"{EVENTS}-set-aside"
+"""The name of the queue of events that were given up. They stay for seven days, and an administrator may have them put back."""
 WAITS = timedelta(minutes=30)
 """A message waits so long to be taken. Meanwhile its leases are not queued again. Then message and marker lapse."""
 

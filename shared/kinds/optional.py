@@ -1,4 +1,4 @@
-"""What an issuer may offer beyond ``Issuer``. The broker asks for it with ``isinstance``.
+"""What an issuer may offer beyond ``Issuer``, and a schema beyond ``Schema``. The broker asks for it with ``isinstance``.
 
 ``Any`` as in ``shared.kinds.kind``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-from shared.kinds.kind import Issuer, Order
+from shared.kinds.kind import Issuer, Order, Schema
 from shared.kinds.proof import Proof
 
 
@@ -24,6 +24,21 @@ class ProvesPrepared(Protocol):
         ``Upstream``.
         """
         ...
+
+
+@runtime_checkable
+class HandsNothingOver(Protocol):
+    """The schema of a kind whose leases give something to their holder itself: nobody has to take a credential."""
+
+    @property
+    def gives_to_holder(self) -> bool:
+        """Whether it is so."""
+        ...
+
+
+def hands_nothing_over(schema: Schema) -> bool:
+    """Returns whether the kind's leases are whole without anybody who takes a credential."""
+    return isinstance(schema, HandsNothingOver) and schema.gives_to_holder
 
 
 @runtime_checkable

@@ -31,8 +31,8 @@ class Settings:
     protection: Protection
     leases: Leases
     limits: Limits
-    tokens: Tokens = Tokens()  # noqa: RUF009 - it is frozen
     events: Events = Events()  # noqa: RUF009 - it is frozen
+    tokens: Tokens = Tokens()  # noqa: RUF009 - it is frozen
     warnings: tuple[str, ...] = ()
     """Sentences about what an operator should mend, although the broker can run with it."""
 
@@ -49,8 +49,8 @@ class Settings:
             protection=Protection.read(reader),
             leases=Leases.read(reader),
             limits=Limits.read(reader),
-            tokens=Tokens.read(reader, azure.authority),
             events=Events.read(reader, azure.authority),
+            tokens=Tokens.read(reader, azure.authority),
             warnings=tuple(reader.warnings),
         )
 

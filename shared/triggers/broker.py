@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.broker.ports import Ports
 from shared.core.errors import Misconfigured
+from shared.core.events.door import Door
 from shared.core.ports.verifier import Verifier
 
 PROBLEMS = "/api/v1/problems"
@@ -25,6 +26,8 @@ class Broker:
     challenge: str
     docs_url: str = ""
     public_url: str = ""
+    door: Door = field(default_factory=Door)
+    """For whom the call that takes events is."""
 
     def explained_at(self) -> str:
         """Returns the address of the page that explains problems. If the app's address is not known, returns its path alone."""

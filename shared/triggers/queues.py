@@ -7,6 +7,7 @@ as often as host.json says. A message about a lease to prepare never fails: the 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -29,6 +30,11 @@ log = logging.getLogger(__name__)
 _STORAGE = "AzureWebJobsStorage"
 """The connection. The broker uses the host's own storage."""
 
+_AT_ONCE = 5
+"""Messages of one of these queues that a worker works on. host.json lets it take nine of each queue, for the sake of events,
+which are small. The rest waits, for less than the five minutes that a function has: a message is worked on for two at most.
+"""
+
 type Work = Callable[[Ports, str, Message], Awaitable[None]]
 
 
@@ -37,13 +43,15 @@ class RevocationsFailed(Exception):
 
 
 def blueprint(get_ports: GetPorts) -> func.Blueprint:
-    """Returns the two functions of the queues."""
+    """Returns the functions of the queues."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
+    room, room_to_prepare = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_AT_ONCE)
 
     @functions.function_name("revocations")
     @functions.queue_trigger(arg_name="message", queue_name=QUEUE, connection=_STORAGE)
     async def revocations(message: func.QueueMessage, context: func.Context) -> None:
-        await run(get_ports, message, context.invocation_id, end)
+        async with room:
+            await run(get_ports, message, context.invocation_id, end)
 
     @functions.function_name("revocations_poison")
     @functions.queue_trigger(arg_name="message", queue_name=POISON, connection=_STORAGE)
@@ -53,7 +61,8 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
     @functions.function_name("preparations")
     @functions.queue_trigger(arg_name="message", queue_name=PREPARATIONS, connection=_STORAGE)
     async def preparations(message: func.QueueMessage, context: func.Context) -> None:
-        await run_preparation(get_ports, message, context.invocation_id)
+        async with room_to_prepare:
+            await run_preparation(get_ports, message, context.invocation_id)
 
     @functions.function_name("fillings")
     @functions.queue_trigger(arg_name="message", queue_name=FILLINGS, connection=_STORAGE)

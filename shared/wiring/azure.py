@@ -12,6 +12,7 @@ from shared.cloud.limits import RateLimiters
 from shared.core.names import ObjectId
 from shared.core.ports.access import DirectoryLookups
 from shared.core.ports.inventory import AzureInventory
+from shared.core.ports.resources import Resources
 from shared.core.ports.system import Clock, Ids
 from shared.core.ports.verifier import Verifier
 from shared.resilience.outages import Outages
@@ -106,6 +107,13 @@ class AzureParts:
         from shared.cloud.lookups import AzureLookups
 
         return AzureLookups(self.graph_calls, self.arm, self.client, self.settings.azure.authority, self.retry)
+
+    @cached_property
+    def resources(self) -> Resources:
+        """Looks at the subjects of events."""
+        from shared.cloud.arm.resources import AzureResources
+
+        return AzureResources(self.arm, self.retry)
 
     @cached_property
     def arm(self) -> Arm:

@@ -7,12 +7,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
 from shared.broker.telling.telling import telling
 from shared.cloud.system import SystemClock, SystemIds
+from shared.core.events.door import Door
 from shared.core.limits import Limits
 from shared.core.ports.leases import Leases
 from shared.core.ports.outbox import Publisher
@@ -94,7 +95,6 @@ class Composition:
         from shared.cloud.storage.caller_table import TableCallerRecords
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
-        from shared.cloud.storage.outbox_table import TableOutbox
         from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
@@ -107,8 +107,6 @@ class Composition:
             clock=self.clock,
             ids=self.ids,
             leases=self._leases,
-            outbox=TableOutbox(tables),
-            publisher=self.publisher,
             roles=roles,
             auth_roles=TableAuthRoles(tables, self.ids),
             policies=TablePolicies(tables, self.ids),
@@ -142,22 +140,43 @@ class Composition:
             protected=Protected(protection.identities, protection.scopes),
             limits=Limits(**asdict(limits)),
             tenants=frozenset(settings.callers.allowed_tenants),
+            own_app_id=settings.azure.client_id,
             region=settings.data_plane.region,
             warnings=settings.warnings,
             outages=self.outages,
             refused=azure.refused,
+            **self._of_events(),
         )
+
+    def _of_events(self) -> dict[str, Any]:
+        """Returns the ports that only events need, those that are published and those from outside."""
+        from shared.cloud.storage.event_count_table import TableEventCounts
+        from shared.cloud.storage.event_rule_table import TableEventRules
+        from shared.cloud.storage.outbox_table import TableOutbox
+        from shared.cloud.storage.rule_lease_table import TableRuleLeases
+
+        azure, storage = self.azure, self.storage
+        return {
+            "outbox": TableOutbox(storage.tables),
+            "publisher": self.publisher,
+            "event_rules": TableEventRules(storage.tables, self.ids),
+            "events": lazy(lambda: storage.events),
+            "event_counts": TableEventCounts(storage.tables),
+            "rule_leases": TableRuleLeases(storage.tables),
+            "resources": lazy(lambda: azure.resources),
+        }
 
     @cached_property
     def broker(self) -> Broker:
         """The broker. Raises ``Misconfigured``."""
-        callers, azure = self.settings.callers, self.azure
+        callers, azure, events = self.settings.callers, self.azure, self.settings.events
         return Broker(
             ports=self.ports,
             verifier=lazy(lambda: azure.verifier),
             challenge=challenge_of(self.settings),
             docs_url=callers.docs_url,
             public_url=callers.public_url,
+            door=Door(events.webhook, events.event_grid, events.origins),
         )
 
 

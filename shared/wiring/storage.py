@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.core.ports.queue import Fillings, Preparations, Revocations
+from shared.core.ports.queue import EventsQueue, Fillings, Preparations, Revocations
 from shared.settings import Settings
 from shared.wiring.azure import AzureParts
 
@@ -56,6 +56,13 @@ class StorageParts:
         from shared.cloud.storage.queues import StorageFillings
 
         return StorageFillings(self._queue(StorageFillings.queue))
+
+    @cached_property
+    def events(self) -> EventsQueue:
+        """The connections to the queues of events from outside."""
+        from shared.cloud.storage.queues import StorageEvents
+
+        return StorageEvents(self._queue(StorageEvents.queue), self._queue(StorageEvents.aside))
 
     def _queue(self, name: str) -> QueueClient:
         from shared.cloud.storage.queues import connect

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from shared.broker.configure.auth_roles import delete_auth_role, put_auth_role
-from shared.broker.configure.imports import Imported, import_configuration
+from shared.broker.configure.import_sections import Imported
+from shared.broker.configure.imports import import_configuration
 from shared.broker.configure.policies import delete_policy, put_policy
 from shared.broker.configure.roles import delete_role, put_role
 from shared.core.access.bounds import Bounds

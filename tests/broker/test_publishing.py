@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.ending.sweep import Summary, sweep_on_time
+from shared.broker.event_status import Outgoing
 from shared.broker.inspect import status
 from shared.broker.ports import Timing
 from shared.broker.telling.publish import LATEST, MOST_OCTETS, batches
@@ -31,6 +32,14 @@ DAY = timedelta(days=1).total_seconds()
 def scene() -> World:
     """A broker that publishes, and a role with leases of an hour."""
     return world(role(ttl=3600, max_ttl=7200), publishing=True)
+
+
+async def outgoing(scene: World) -> Outgoing:
+    """Returns what ``status`` has of the events that are published."""
+    found = (await status(scene.ports, request(ADMINISTRATOR))).events
+    assert found is not None
+    assert found.outgoing is not None
+    return found.outgoing
 
 
 async def write(scene: World, count: int, *, size: int = 10) -> list[str]:
@@ -156,8 +165,7 @@ async def test_a_batch_that_the_topic_finds_bad_is_halved_until_one_is_dropped(s
     (event,) = [each for each in scene.audit.events if each.operation == "publish"]
     assert (Outcome.FAILED, "events_dropped") == (event.outcome, event.code)
     assert ids[42] in event.reason
-    found = (await status(scene.ports, request(ADMINISTRATOR))).events
-    assert found is not None
+    found = await outgoing(scene)
     assert (1, "") == (found.dropped, found.last_error)
 
 
@@ -193,8 +201,7 @@ async def test_what_is_older_than_a_day_is_dropped_counted_and_audited(scene: Wo
     await swept(scene, after=900)
     assert ({}, []) == (scene.outbox.rows, scene.topic.published)
     assert ["3 events older than a day"] == [each.reason for each in scene.audit.events if each.operation == "publish"]
-    found = (await status(scene.ports, request(ADMINISTRATOR))).events
-    assert found is not None
+    found = await outgoing(scene)
     assert 3 == found.dropped
 
 
@@ -203,8 +210,7 @@ async def test_status_tells_what_waits_since_when_and_why(scene: World) -> None:
     await write(scene, 2)
     scene.topic.down = Refused(status=403, azure_code="Forbidden")
     await swept(scene, after=60)
-    found = (await status(scene.ports, request(ADMINISTRATOR))).events
-    assert found is not None
+    found = await outgoing(scene)
     assert (2, START, "azure_refused: Forbidden", 0) == (
         found.waiting.count,
         found.waiting.oldest,
@@ -213,15 +219,16 @@ async def test_status_tells_what_waits_since_when_and_why(scene: World) -> None:
     )
     scene.topic.down = None
     await swept(scene, after=60)
-    found = (await status(scene.ports, request(ADMINISTRATOR))).events
-    assert found is not None
+    found = await outgoing(scene)
     assert (0, None, "") == (found.waiting.count, found.waiting.oldest, found.last_error)
 
 
-async def test_status_has_nothing_of_events_where_they_are_off() -> None:
+async def test_status_has_nothing_of_events_that_are_not_published() -> None:
     """And asks nothing."""
     scene = world(role())
-    assert (await status(scene.ports, request(ADMINISTRATOR))).events is None
+    found = (await status(scene.ports, request(ADMINISTRATOR))).events
+    assert found is not None
+    assert found.outgoing is None
     assert [] == scene.calls.named("outbox")
 
 
@@ -320,8 +327,7 @@ async def test_ten_thousand_leases_end_while_the_topic_is_down_for_two_hours_and
             leases.add(await _ended(scene, lease))
         await swept(scene, after=60)
         scene.calls.made.clear()
-    found = (await status(scene.ports, request(ADMINISTRATOR))).events
-    assert found is not None
+    found = await outgoing(scene)
     assert (len(leases), 0) == (found.waiting.count, found.dropped)
     assert 10_000 <= len(leases)
     scene.topic.down = None

@@ -9,6 +9,7 @@ import jsonschema_rs
 import pytest
 
 from shared.broker.configure.auth_roles import delete_auth_role
+from shared.broker.configure.event_rules import delete_event_rule, put_event_rule
 from shared.broker.configure.events import tell_pending
 from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.ending.poison import poison
@@ -24,6 +25,7 @@ from shared.core.message import Batch
 from shared.core.outgoing.schema import event_schema
 from shared.core.pool import Filling
 from shared.core.ports.documents import ANY
+from tests.broker.events.scenes import SITE, gone
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.calls import Died
 from tests.fakes.world import ADMINISTRATOR, ALICE, TENANT, WEB, World, principal_target, request, role, world
@@ -266,6 +268,35 @@ async def test_a_deleted_role_is_told(scene: World) -> None:
     await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=False)
     (event,) = waiting(scene)
     assert ("leasehold.role.changed", True) == (event["type"], event["data"]["deleted"])
+
+
+async def test_an_event_rule_is_told_as_a_role_is(scene: World) -> None:
+    """When it is written, and when it is deleted. The names of fields are all that is told of it."""
+    await put_event_rule(scene.ports, request(ADMINISTRATOR), PolicyName("gone"), gone("scope"))
+    await delete_event_rule(scene.ports, request(ADMINISTRATOR), PolicyName("gone"))
+    written, deleted = waiting(scene)
+    assert ["leasehold.role.changed"] * 2 == [written["type"], deleted["type"]]
+    assert ["event-rules/gone"] * 2 == [written["subject"], deleted["data"]["document"]]
+    assert [False, True] == [written["data"]["deleted"], deleted["data"]["deleted"]]
+    assert {"types", "subject", "action"} <= {*written["data"]["fields"]}
+    assert SITE not in json.dumps(written)
+
+
+async def test_an_event_rule_whose_writer_has_died_is_told_by_the_reconciliation() -> None:
+    """At every call: if it is stored, it is told once."""
+    for ordinal in range(1, 20):
+        made = world(role(ttl=3600, max_ttl=7200), publishing=True)
+        made.calls.fail_at(ordinal, Died(), after=True)
+        try:
+            await put_event_rule(made.ports, request(ADMINISTRATOR), PolicyName("gone"), gone("scope"))
+        except Died:
+            made.calls.revive()
+        else:
+            break
+        await reconcile(made.ports, "run")
+        assert {} == made.event_rules.pending
+        assert (["role.changed"] if await made.ports.event_rules.list() else []) == told(made)
+    assert 3 < ordinal < 19
 
 
 async def test_a_role_that_is_written_as_it_was_is_not_told(scene: World) -> None:

@@ -102,7 +102,10 @@ async def test_a_service_principal_is_found_with_all_that_a_token_would_say(dire
         == subject
     )
     assert [
-        f"GET /v1.0/servicePrincipals/{PRINCIPAL}?$select=id,appId,displayName,servicePrincipalType,alternativeNames",
+        (
+            f"GET /v1.0/servicePrincipals/{PRINCIPAL}"
+            "?$select=id,appId,displayName,servicePrincipalType,alternativeNames,accountEnabled"
+        ),
         f"POST /v1.0/servicePrincipals/{PRINCIPAL}/getMemberGroups",
         f"GET /v1.0/servicePrincipals(appId='{API_CLIENT}')?$select=id,appRoles",
         f"GET /v1.0/servicePrincipals/{API}/appRoleAssignedTo?$top=999",

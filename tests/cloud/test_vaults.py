@@ -60,7 +60,9 @@ async def on_azure(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setenv("SSL_CERT_FILE", cloud.ca_bundle)
     for name, more in (("protected", {"purge_protection": True}), ("foreign", {"tenant_id": OTHER_TENANT})):
         made = cloud.control("POST", "vaults", {"name": name, **more})
-        cloud.control("POST", "role-assignments", {"identity": "leasehold", "role": "Leasehold Courier (app)", "scope": made["id"]})
+        cloud.control(
+            "POST", "role-assignments", {"identity": "leasehold", "role": "Leasehold Courier (app)", "scope": made["id"]}
+        )
     clock, tenant = SystemClock(), ObjectId(cloud.document["tenant_id"])
     transport = InTime(gateway=cloud.endpoints["all_tls"], repeats=False)
     async with transport:

@@ -15,6 +15,7 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from shared.cloud.azure_connections import InTime
 from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.event_rule_table import TableEventRules
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.role_table import TableRoles
@@ -24,7 +25,7 @@ from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.access import AccessStore, AuthRoles, Policies
 from shared.core.ports.audit import Audit
-from shared.core.ports.documents import Generations, Roles
+from shared.core.ports.documents import EventRules, Generations, Roles
 from shared.core.ports.leases import Leases
 from shared.core.ports.run_history import RunHistory
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
@@ -33,6 +34,7 @@ from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leases import MemoryLeases
+from tests.fakes.memory import memory_event_rules
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, guid
 from tests.support.kinds import SCHEMAS
@@ -49,6 +51,7 @@ class Stores:
     generations: Generations
     auth_roles: AuthRoles
     policies: Policies
+    event_rules: EventRules
     access: AccessStore
     line: LossyLine | None = None
 
@@ -88,7 +91,7 @@ def in_memory() -> Stores:
     calls = Calls(FakeClock())
     access = MemoryAccess(calls)
     stores = (MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryRunHistory(calls))
-    return Stores(*stores, MemoryGenerations(calls), access.auth_roles, access.policies, access)
+    return Stores(*stores, MemoryGenerations(calls), access.auth_roles, access.policies, memory_event_rules(calls), access)
 
 
 @asynccontextmanager
@@ -103,8 +106,8 @@ async def on_tables(connection: str) -> AsyncIterator[Stores]:
             TableAudit(service, ids),
             TableRunHistory(service),
         )
-        access = TableAuthRoles(service, ids), TablePolicies(service, ids), TableAccess(service)
-        yield Stores(*stores, TableGenerations(service), *access, line)
+        documents = TableAuthRoles(service, ids), TablePolicies(service, ids), TableEventRules(service, ids)
+        yield Stores(*stores, TableGenerations(service), *documents, TableAccess(service), line)
 
 
 def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object_id, *, due: float = 20.0) -> Lease:

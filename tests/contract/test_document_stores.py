@@ -1,4 +1,4 @@
-"""Roles, auth roles and policies: each store of documents keeps one contract."""
+"""Roles, auth roles, policies and event rules: each store of documents keeps one contract."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import pytest
 from shared.core.access.auth_role import read_auth_role
 from shared.core.access.policy import read_policy
 from shared.core.errors import PreconditionFailed
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.names import RoleName
 from shared.core.ports.documents import ABSENT, ANY, Documents, Version
 from tests.contract.stores import LOSSES, Stores
-from tests.fakes.world import ALICE, role
+from tests.fakes.world import ALICE, SCOPES, role
 
 LONGEST = "x" * 230
 
@@ -30,6 +32,18 @@ def policy(name: str, number: int = 1) -> Any:
     return read_policy(name, {"rules": [{"path": f"roles/{number}/leases", "capabilities": ["issue"]}]})
 
 
+def event_rule(name: str, number: int = 1) -> Any:
+    """An event rule that differs from those of other numbers."""
+    subject = f"{SCOPES[0]}/providers/Microsoft.Web/sites/site{number}"
+    document = {
+        "source": SCOPES[0],
+        "types": ["Microsoft.Resources.ResourceDeleteSuccess"],
+        "subject": subject,
+        "action": {"revoke": {"of": "scope"}},
+    }
+    return read_event_rule(name, document, Lender.of(ALICE))
+
+
 @dataclass(frozen=True, slots=True)
 class AnyStore:
     """A type of document: its store, and a document of a name and a number."""
@@ -42,6 +56,7 @@ STORES = {
     "role": AnyStore(lambda stores: stores.roles, lambda name, number: role(name=RoleName(name), ttl=60 + number)),
     "auth role": AnyStore(lambda stores: stores.auth_roles, auth_role),
     "policy": AnyStore(lambda stores: stores.policies, policy),
+    "event rule": AnyStore(lambda stores: stores.event_rules, event_rule),
 }
 of_each_store = pytest.mark.parametrize("tested", STORES.values(), ids=STORES)
 

@@ -49,8 +49,8 @@ async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested:
     await store.forget_event(event(2))
     await store.forget_event(event(2))
     assert (event(1), event(3)) == await store.pending_events()
-    others = [each for each in (stores.roles, stores.auth_roles, stores.policies) if each is not store]
-    assert [(), ()] == [await each.pending_events() for each in others]
+    others = [each for each in (stores.roles, stores.auth_roles, stores.policies, stores.event_rules) if each is not store]
+    assert [(), (), ()] == [await each.pending_events() for each in others]
 
 
 @of_each_store

@@ -95,6 +95,7 @@ class FakeSubjects:
     callers: FakeCallers
     app_roles: dict[ObjectId, frozenset[str]] = field(default_factory=dict)
     clients: dict[ObjectId, ObjectId] = field(default_factory=dict)
+    disabled: set[ObjectId] = field(default_factory=set)
 
     async def find(self, object_id: ObjectId) -> Subject | None:
         """See the port."""
@@ -111,6 +112,7 @@ class FakeSubjects:
             app_roles=self.app_roles.get(object_id, frozenset()),
             groups=groups or frozenset(),
             principal=principal,
+            is_enabled=object_id not in self.disabled,
         )
 
 

@@ -29,8 +29,9 @@ from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.pool_table import TablePools
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
+from shared.core.message import EVENTS_ASIDE
 from shared.settings.reader import PREFIX
-from shared.triggers import queues
+from shared.triggers import events, queues
 from shared.wiring import root
 
 PRODUCT = INFRA.parent / "shared"
@@ -87,7 +88,7 @@ def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot)
     times = {"RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DIRECTORY_CACHE_SECONDS"}
     times |= {"COLLECT_SECONDS", "GRACE_SECONDS", "PREPARE_SECONDS"}
     limits = {"MAX_LEASES_PER_CALLER", "ISSUES_PER_MINUTE", "MAX_TTL", "TOKEN_RESOURCES", "POOL_ASSIGNMENTS"}
-    hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX", "EVENT_TOPIC"}
+    hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX", "EVENT_TOPIC", "EVENT_WEBHOOK", "EVENT_GRID_APP_ID", "EVENT_ORIGINS"}
     options = {
         f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL", "GRAPH_APP_ROLES"}
     }
@@ -108,6 +109,9 @@ def test_an_option_that_is_given_arrives(full: Snapshot) -> None:
         "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
         "LEASEHOLD_ISSUES_PER_MINUTE": "60",
         "LEASEHOLD_MAX_TTL": "8h",
+        "LEASEHOLD_EVENT_WEBHOOK": "on",
+        "LEASEHOLD_EVENT_GRID_APP_ID": "54316b56-3481-47f9-8f30-0300f5542a7b",
+        "LEASEHOLD_EVENT_ORIGINS": "events.example.net",
         "LEASEHOLD_GRANT_TO_USERS": "true",
         "LEASEHOLD_TOKEN_RESOURCES": "https://api.example.net",
         "LEASEHOLD_GRAPH_APP_ROLES": "User.Read.All,Group.Read.All",
@@ -183,13 +187,14 @@ def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:
 
 
 def test_the_queues_are_those_that_the_functions_listen_to(plain: Snapshot) -> None:
-    """By the names in their triggers."""
+    """By the names in their triggers, and the one of the events that were given up."""
     functions = func.FunctionApp()
     functions.register_functions(queues.blueprint(root.ports))
+    functions.register_functions(events.blueprint(root.ports))
     bindings = [json.loads(each.get_function_json())["bindings"][0] for each in functions.get_functions()]
     made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
 
-    assert {each["queueName"] for each in bindings} == made
+    assert {each["queueName"] for each in bindings} | {EVENTS_ASIDE} == made
 
 
 def test_the_host_is_told_to_bring_what_queue_triggers_need() -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fakes.world import ALICE, BOB, GROUPS, TENANT
+from shared.broker.ports import Ports
+from shared.core.events.rule_lease import RuleLease
+from shared.core.names import LeaseId
+from shared.core.ports.event_counts import Counted
+from tests.fakes.world import ALICE, BOB, GROUPS, SCOPES, SUBSCRIPTION, TENANT
 
 POLICIES: dict[str, dict[str, Any]] = {
     "web-users": {
@@ -39,3 +43,38 @@ AUTH_ROLES: dict[str, dict[str, Any]] = {
         "policies": [],
     },
 }
+_SITES = f"{SCOPES[0]}/providers/Microsoft.Web/sites/*"
+EVENT_RULES: dict[str, dict[str, Any]] = {
+    "sites-read": {
+        "source": f"/subscriptions/{SUBSCRIPTION}",
+        "types": ["Microsoft.Resources.ResourceWriteSuccess"],
+        "operations": ["Microsoft.Web/sites/write"],
+        "subject": _SITES,
+        "max_per_hour": 20,
+        "description": "Whatever is a site there reads the group",
+        "action": {"issue": {"role": "jit", "ttl": "1h", "holder": "subject_identity", "within": "subject.id"}},
+    },
+    "sites-gone": {
+        "source": f"/subscriptions/{SUBSCRIPTION}",
+        "types": ["Microsoft.Resources.ResourceDeleteSuccess"],
+        "subject": _SITES,
+        "enabled": False,
+        "action": {"revoke": {"of": "rule:sites-read"}},
+    },
+    "ours": {
+        "source": "ours.example",
+        "types": ["Ours.Made"],
+        "subject": "/things/*",
+        "verify": "none",
+        "action": {"issue": {"role": "jit", "holder": BOB.object_id}},
+    },
+}
+
+
+async def keep_events(ports: Ports) -> None:
+    """What rules have done: a lease that is over, in place of another one, a denial, and counts."""
+    now = ports.now()
+    record = RuleLease("sites-read", _SITES.replace("*", "web"), BOB.object_id, LeaseId("jit.00000000000000000000000001"), now)
+    await ports.rule_leases.put((await ports.rule_leases.put(record)).replaced(LeaseId("jit.00000000000000000000000002"), now))
+    await ports.rule_leases.note_denied("sites-read", now)
+    await ports.event_counts.add(Counted.OWN, 3)

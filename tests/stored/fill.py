@@ -27,6 +27,7 @@ from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.pool.fill import fill as fill_pools
+from shared.broker.ports import Ports
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
@@ -37,6 +38,8 @@ from shared.core.access.auth_role import read_auth_role
 from shared.core.access.policy import read_policy, write_policy
 from shared.core.application_lock import LockRecord
 from shared.core.errors import Forbidden, Refused
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.footprint import Assignment
 from shared.core.lease import Cause, Lease, State
 from shared.core.limits import Limits
@@ -62,7 +65,7 @@ from tests.fakes.world import (
     World,
     request,
 )
-from tests.stored.access_documents import AUTH_ROLES, POLICIES, UNTOLD
+from tests.stored.access_documents import AUTH_ROLES, EVENT_RULES, POLICIES, UNTOLD, keep_events
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.stored.left_in_azure import left_in
 from tests.stored.told import told
@@ -208,15 +211,22 @@ async def _what_waits(filling: Filling) -> None:
     filling.world.clock.jump(1)
 
 
-async def _fill(filling: Filling) -> None:
-    ports, cloud, clock = filling.world.ports, filling.world.cloud, filling.world.clock
+async def _configure(ports: Ports) -> None:
     for name, document in DOCUMENTS.items():
         await put_role(ports, request(ADMINISTRATOR), read_role(RoleName(name), document))
     for name, document in POLICIES.items():
         await ports.policies.put(read_policy(name, document), expected=ABSENT)
     for name, document in AUTH_ROLES.items():
         await ports.auth_roles.put(read_auth_role(name, document), expected=ABSENT)
+    for name, document in EVENT_RULES.items():
+        await ports.event_rules.put(read_event_rule(name, document, Lender.of(ADMINISTRATOR)), expected=ABSENT)
+
+
+async def _fill(filling: Filling) -> None:
+    ports, cloud, clock = filling.world.ports, filling.world.cloud, filling.world.clock
+    await _configure(ports)
     await _what_is_over(filling)
+    await keep_events(ports)
     await filling.issue("ending", "locked")
     cloud.locked_scopes.add(SCOPES[7])
     await revoke(ports, request(), filling.leases["ending"])
@@ -370,6 +380,7 @@ async def fill(name: str) -> None:
     about: dict[str, Any] = {"taken_at": filling.world.ports.now().isoformat(), "leases": filling.leases}
     about |= {"keys": filling.keys, "documents": DOCUMENTS}
     about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES | UNTOLD}
+    about |= {"event_rules": EVENT_RULES}
     _write(folder / "about.json", about)
 
 

@@ -26,6 +26,8 @@ from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, Table
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
 from shared.cloud.storage.caller_table import TableCallerRecords
+from shared.cloud.storage.event_count_table import TableEventCounts
+from shared.cloud.storage.event_rule_table import TableEventRules
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -33,6 +35,7 @@ from shared.cloud.storage.outbox_table import TableOutbox
 from shared.cloud.storage.pool_table import TablePools
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
+from shared.cloud.storage.rule_lease_table import TableRuleLeases
 from shared.cloud.storage.tables import connect
 from shared.cloud.system import SystemIds
 from shared.core import ownership
@@ -182,6 +185,9 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         roles=TableRoles(service, ids, SCHEMAS),
         auth_roles=TableAuthRoles(service, ids),
         policies=TablePolicies(service, ids),
+        event_rules=TableEventRules(service, ids),
+        event_counts=TableEventCounts(service),
+        rule_leases=TableRuleLeases(service),
         access=TableAccess(service),
         audit=TableAudit(service, ids),
         run_history=TableRunHistory(service),

@@ -13,11 +13,14 @@ from shared.cloud.storage import (
     audit_table,
     caller_table,
     document_table,
+    event_count_table,
+    event_rule_table,
     generation_table,
     packed_access,
     pool_table,
     queued_marker_table,
     role_table,
+    rule_lease_table,
 )
 from shared.cloud.storage.lease_reader import read_granted, read_indexed, read_key, read_lease
 from shared.cloud.storage.outbox_table import read_waiting
@@ -56,6 +59,7 @@ _LEASES: dict[str, tuple[StoredType, Reader]] = {
 _INDEX = (forms.LEASE_INDEX, read_indexed)
 _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "role": (forms.ROLE, lambda row: document_table.restored(role_table.roles_of(SCHEMAS), row)),
+    "event-rule": (forms.EVENT_RULE, lambda row: document_table.restored(event_rule_table.EVENT_RULES, row)),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
     "application": (forms.APPLICATION_LOCK, application_lock_table._record),
@@ -71,9 +75,14 @@ _CALLERS: dict[str, tuple[StoredType, Reader]] = {
     "admissions": (forms.CALLER_ADMISSIONS, caller_table._admissions),
     "asks": (forms.ASKS, caller_table._window),
 }
+_RULES: dict[str, tuple[StoredType, Reader]] = {
+    "lease": (forms.RULE_LEASE, rule_lease_table.rule_lease),
+    "denied": (forms.RULE_DENIED, rule_lease_table.rule_denied),
+}
 _JOURNAL: dict[str, tuple[StoredType, Reader]] = {
     "sweep": (forms.RUN, lambda row: (audit_table._readable_run(row), audit_table._overdue(row))),
     "reconcile": (forms.RUN, audit_table._readable_run),
+    "events_in": (forms.EVENT_COUNTS, event_count_table.event_counts),
     "count": (forms.COUNT, audit_table._readable_count),
     "events": (forms.PUBLISHED, audit_table._readable_publishing),
 }
@@ -105,6 +114,8 @@ def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
             return _JOURNAL[key]
         case _ if partition.startswith("caller_"):
             return _CALLERS[key]
+        case _ if partition.startswith("rule_"):
+            return _RULES[key.partition("_")[0]]
         case "access":
             return _ACCESS[key.partition("_")[0]]
         case _:

@@ -22,6 +22,8 @@ from shared.core.access.auth_role import AuthRole, read_auth_role
 from shared.core.access.policy import Policy, read_policy
 from shared.core.audit import AuditEvent
 from shared.core.errors import Conflict
+from shared.core.events.event_rule import EventRule, read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.forms import ALL, MESSAGE, StoredType
 from shared.core.lease import Lease, State
 from shared.core.names import RoleName
@@ -72,6 +74,15 @@ def test_auth_roles_and_policies_are_read_as_they_were_written(name: str) -> Non
     stored = [it for _, _, it in everything_in(STORES[name])]
     found = {replace(each, version="") for each in stored if isinstance(each, AuthRole)}
     assert (set(written), set(rules)) == (found, {replace(each, version="") for each in stored if isinstance(each, Policy)})
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_event_rules_are_read_as_they_were_written(name: str) -> None:
+    """Without a fault, and with their writer. The first stores have none of them."""
+    about = STORES[name].read("about")
+    written = {read_event_rule(each, it, Lender.of(ADMINISTRATOR)) for each, it in about.get("event_rules", {}).items()}
+    stored = [it for _, _, it in everything_in(STORES[name])]
+    assert written == {replace(each, version="") for each in stored if isinstance(each, EventRule)}
 
 
 def test_every_form_of_every_kind_of_row_has_a_sample() -> None:

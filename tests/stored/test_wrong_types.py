@@ -33,6 +33,7 @@ _JSON = {
     "Changes",
     "Scopes",
     "Granted",
+    "Former",
 }
 """Properties that hold JSON."""
 _READ = {
@@ -45,12 +46,18 @@ _READ = {
         forms.RUN,
         forms.COUNT,
         forms.PUBLISHED,
+        forms.EVENT_COUNTS,
+        forms.RULE_LEASE,
+        forms.RULE_DENIED,
         forms.AUDIT_EVENT,
         forms.POOL_HINT,
         forms.POOL_FILLING,
     ),
 }
-"""What is read of these is checked. A role, an auth role or a policy has faults instead. Of others only the key is read."""
+"""What is read of these is checked. A role, an auth role, a policy or an event rule has faults instead.
+
+Of others only the key is read.
+"""
 _NOT_READ = {"PartitionKey", "RowKey", "State", "Role", "Holder", "Generation", "Write"}
 """Properties of which the readers of whole rows read nothing. ``State`` and ``Generation`` are for ``read_held``, ``Role`` and
 ``Holder`` for conditions."""

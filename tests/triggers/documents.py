@@ -1,11 +1,11 @@
-"""Documents of the three types, and calls that write and read them."""
+"""Documents of the four types, and calls that write and read them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.world import EXISTING, GROUPS, SCOPES
+from tests.fakes.world import EXISTING, GROUPS, SCOPES, SUBSCRIPTION
 from tests.triggers.app import Answer, App
 
 ADMIN = "admin.token.x"
@@ -17,6 +17,13 @@ PRINCIPALS: dict[str, Any] = {
     "type": "service_principal",
     "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}],
     "bound_app_roles": ["Deployer"],
+}
+SITES = f"{SCOPES[0]}/providers/Microsoft.Web/sites/*"
+GONE_SITES: dict[str, Any] = {
+    "source": f"/subscriptions/{SUBSCRIPTION}",
+    "types": ["Microsoft.Resources.ResourceDeleteSuccess"],
+    "subject": SITES,
+    "action": {"revoke": {"of": "scope"}},
 }
 
 
@@ -38,7 +45,8 @@ class Type:
 ROLES = Type("roles", "roles", PRINCIPALS, {**PRINCIPALS, "ttl": 120}, "role")
 AUTH_ROLES = Type("auth-roles", "auth_roles", STAFF, ROBOTS, "auth_role")
 POLICIES = Type("policies", "policies", READERS, WRITERS, "policy")
-TYPES = (ROLES, AUTH_ROLES, POLICIES)
+EVENT_RULES = Type("event-rules", "event_rules", GONE_SITES, {**GONE_SITES, "enabled": False}, "event_rule")
+TYPES = (ROLES, AUTH_ROLES, POLICIES, EVENT_RULES)
 SECRET: dict[str, Any] = {"type": "application_secret", "application_object_id": EXISTING}
 
 

@@ -14,7 +14,7 @@ from tests.support import toy_group
 from tests.triggers.app import App
 from tests.triggers.documents import ADMIN
 
-ADMINS_ALONE = {("import", "write")}
+ADMINS_ALONE = {("import", "write"), ("events", "write")}
 """What no policy gives."""
 ADD = (
     "A path and capability that a route needs stand in three places: ASKED in shared/core/access/policy.py, the table below "

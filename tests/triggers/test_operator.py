@@ -14,6 +14,8 @@ from tests.fakes.world import ALICE, SCOPES, TENANT, WEB, guid, role, world
 from tests.triggers.app import App, Invocation
 
 ISSUE = "/api/v1/roles/web/leases"
+NOTHING_PUBLISHED: dict[str, Any] = dict.fromkeys(("waiting", "oldest", "last_error", "dropped"))
+"""What ``status`` has of events while the broker publishes none."""
 
 
 async def test_health_is_for_anybody_and_says_nothing_more(app: App) -> None:
@@ -115,6 +117,7 @@ async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
         "leases": {"as_of": "2026-03-02T09:00:00.000Z", "by_state": {}, "by_role": {}},
         "sweep": {"last": None, "lag_seconds": None, "summary": {}},
         "pool": {},
+        "events": NOTHING_PUBLISHED | dict.fromkeys(("poison", "unreadable", "delayed", "own"), 0),
         "reconciliation": {"last": None, "summary": {}},
         "stuck": [],
         "overdue": [],

@@ -14,6 +14,7 @@ import shared
 from shared.core import errors, preparing
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
+from shared.core.events import errors as events
 from shared.core.parameters import errors as parameters
 from shared.core.readiness import errors as readiness
 from shared.core.tenant_policy import PolicyForbids
@@ -42,6 +43,9 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Conflict: 409,
     errors.RoleOutdated: 409,
     access.PolicyInUse: 409,
+    events.RoleInUse: 409,
+    events.RuleInUse: 409,
+    events.EventsNotTaken: 503,
     access.PolicyTestsFailed: 409,
     errors.PreconditionFailed: 412,
     errors.TooMany: 429,
@@ -177,6 +181,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         errors.DirectoryUnavailable: 10,
         errors.Unavailable: 10,
         access.ImportStopped: 10,
+        events.EventsNotTaken: 30,
         errors.LostRace: 1,
         errors.Interrupted: 1,
         errors.Pending: 5,

@@ -18,7 +18,7 @@ from tests.fakes.world import ALICE, BOB, GROUPS, WEB, World, application, guid,
 from tests.support.kinds import SCHEMAS
 from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
-from tests.triggers.documents import ADMIN, PRINCIPALS, READERS, SECRET, STAFF
+from tests.triggers.documents import ADMIN, GONE_SITES, PRINCIPALS, READERS, SECRET, STAFF
 from tests.triggers.transferring import changes, configuration, contents, export, furnished, imported, paths
 
 
@@ -26,10 +26,11 @@ async def test_an_export_has_all_documents_without_versions_and_resolutions() ->
     """Sorted, by name."""
     app = App(furnished())
     found = await export(app)
-    assert ["auth_roles", "form", "next", "policies", "roles"] == sorted(found)
+    assert ["auth_roles", "event_rules", "form", "next", "policies", "roles"] == sorted(found)
     assert (1, None) == (found["form"], found["next"])
     assert {"staff": {"bound_group_ids": [GROUPS[0]], "policies": ["readers", "closed"]}} == found["auth_roles"]
     assert ["closed", "readers"] == [*found["policies"]]
+    assert {"gone": {**GONE_SITES, "verify": "azure", "max_per_hour": 60, "enabled": True}} == found["event_rules"]
     assert ["secret", "web"] == [*found["roles"]]
     assert "resolved" not in json.dumps(found)
     assert "etag" not in json.dumps(found).lower()
@@ -41,20 +42,24 @@ async def test_what_was_exported_is_found_unchanged() -> None:
     document = await export(app)
     app.world.calls.made.clear()
     answer = await imported(app, document, prune="true")
-    expected = {"created": [], "changed": [], "deleted": [], "unchanged": 5, "warnings": []}
+    expected = {"created": [], "changed": [], "deleted": [], "unchanged": 6, "warnings": []}
     assert (200, expected, []) == (answer.status, answer.json, app.world.audit.events)
-    assert {"roles", "policies", "auth_roles", "access", "leased"} >= {call.service for call in app.world.calls.made}
+    assert {"roles", "policies", "auth_roles", "event_rules", "access", "leased"} >= {
+        call.service for call in app.world.calls.made
+    }
     assert [] == [name for name in app.world.calls.names() if name.endswith((".put", ".touch", ".delete"))]
 
 
 async def test_an_export_into_an_empty_broker_makes_the_same(empty: App) -> None:
-    """As after a disaster. Policies come first, then roles, then auth roles, each audited, and the import as a whole."""
+    """As after a disaster. The order is policies, roles, event rules, auth roles. Each is audited, and the import as well."""
     document = await export(App(furnished()))
     answer = await imported(empty, document)
-    assert ["policies.closed", "policies.readers", "roles.secret", "roles.web", "auth_roles.staff"] == paths(answer, "created")
+    in_order = ["policies.closed", "policies.readers", "roles.secret", "roles.web", "event_rules.gone", "auth_roles.staff"]
+    assert in_order == paths(answer, "created")
     assert document == await export(empty)
-    assert ["put_policy", "put_policy", "put_role", "put_role", "put_auth_role", "import"] == changes(empty.world)
-    assert "5 created, 0 changed, 0 deleted, 0 unchanged" == empty.world.audit.events[-1].reason
+    expected = ["put_policy", "put_policy", "put_role", "put_role", "put_event_rule", "put_auth_role", "import"]
+    assert expected == changes(empty.world)
+    assert "6 created, 0 changed, 0 deleted, 0 unchanged" == empty.world.audit.events[-1].reason
     assert all(each.target.azure_roles[0].definition_id for each in await empty.world.roles.list() if each.name == "web")  # type: ignore[attr-defined]
 
 
@@ -124,18 +129,19 @@ async def test_the_difference_names_the_fields(empty: App) -> None:
 
 
 async def test_absent_documents_are_left_alone_unless_pruned() -> None:
-    """Pruning deletes those of the sections that are there, in reverse: auth roles, roles, policies."""
+    """Pruning deletes those of the sections that are there, in reverse: auth roles, event rules, roles, policies."""
     made = furnished()
     app = App(made)
-    rest = configuration(roles={}, auth_roles={}, policies={})
+    rest = configuration(roles={}, auth_roles={}, policies={}, event_rules={})
     assert ([], 0) == (paths(await imported(app, rest), "deleted"), len(made.audit.events))
     no_policies = await imported(app, configuration(auth_roles={}), prune="true", dry_run="true")
     assert ["auth_roles.staff"] == paths(no_policies, "deleted")
     answer = await imported(app, rest, prune="true")
-    expected = ["auth_roles.staff", "roles.secret", "roles.web", "policies.closed", "policies.readers"]
+    expected = ["auth_roles.staff", "event_rules.gone", "roles.secret", "roles.web", "policies.closed", "policies.readers"]
     assert expected == paths(answer, "deleted")
-    assert ["delete_auth_role", "delete_role", "delete_role", "delete_policy", "delete_policy", "import"] == changes(made)
-    assert configuration(roles={}, auth_roles={}, policies={}, next=None) == await export(app)
+    in_order = ["delete_auth_role", "delete_event_rule", *["delete_role"] * 2, *["delete_policy"] * 2, "import"]
+    assert in_order == changes(made)
+    assert configuration(roles={}, auth_roles={}, policies={}, event_rules={}, next=None) == await export(app)
 
 
 async def test_pruning_spares_a_role_with_live_leases_unless_revoking() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from shared.core.access.policy import ASKED
 from shared.core.errors import LeaseholdError
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.triggers.http import groups
@@ -21,6 +23,7 @@ from tests.fakes.world import ADMINISTRATOR, OTHER_TENANT, SCOPES, application, 
 from tests.support import toy_group
 from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
+from tests.triggers.documents import GONE_SITES
 
 ROUTES = groups.routes()
 CALLERS = {
@@ -71,6 +74,13 @@ EXPECTED = {
     "read_policy": GIVEN,
     "write_policy": GIVEN,
     "delete_policy": served(204),
+    "list_event_rules": GIVEN,
+    "read_rule": GIVEN,
+    "write_rule": GIVEN,
+    "delete_rule": served(204),
+    "publish_events": (401, *[403] * 9),
+    "events_handshake": (405,) * 10,
+    "replay_events": ADMINS,
     "export_configuration": GIVEN,
     "write_configuration": ADMINS,
     "explain_decision": GIVEN,
@@ -91,6 +101,7 @@ BODIES = {
     "write_role": {"type": "application_secret", "application_object_id": guid(0x200)},
     "write_auth_role": {"bound_group_ids": [guid(0x100)], "policies": []},
     "write_policy": {"rules": [{"path": "roles/web", "capabilities": ["read"]}]},
+    "write_rule": GONE_SITES,
     "write_configuration": {"form": 1},
     "explain_decision": {"role": "web", "claims": {"oid": guid(0x440), "appid": guid(0x441)}},
 }
@@ -127,6 +138,7 @@ async def scene(app: App) -> Scene:
     give(app.world, denied, *EVERYTHING, *((path, "deny") for path, _ in EVERYTHING), name="denied")
     keep_policy(app.world, "spare", ("status", "read"))
     keep_auth_role(app.world, "spare", bound_group_ids=[guid(0x100)])
+    app.world.event_rules.keep(read_event_rule("spare", GONE_SITES, Lender.of(ADMINISTRATOR)))
     app.world.leased.rows[leased.object_id] = LeaseId("web.00000000000000000000000001")
     made = await app.call("POST", "/api/v1/roles/web/leases")
     app.world.calls.made.clear()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fakes.world import GROUPS, World, role, secret_target, world
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
+from tests.fakes.world import ADMINISTRATOR, GROUPS, World, role, secret_target, world
 from tests.support.rights import keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
-from tests.triggers.documents import ADMIN
+from tests.triggers.documents import ADMIN, GONE_SITES
 
-WRITES = {"put_role", "put_auth_role", "put_policy", "delete_role", "delete_auth_role", "delete_policy", "import"}
+WRITES = {f"{verb}_{each}" for verb in ("put", "delete") for each in ("role", "auth_role", "policy", "event_rule")} | {"import"}
 
 
 async def export(app: App, **query: str) -> dict[str, Any]:
@@ -31,10 +33,11 @@ def configuration(**sections: Any) -> dict[str, Any]:
 
 
 def furnished() -> World:
-    """A world with documents of all three types."""
+    """A world with documents of all four types."""
     made = world(role(), role(secret_target(), name=role().name.parse("secret")))
     keep_policy(made, "readers", ("roles/web/leases", "issue"))
     keep_policy(made, "closed", ("roles/secret/leases", "deny"))
+    made.event_rules.keep(read_event_rule("gone", GONE_SITES, Lender.of(ADMINISTRATOR)))
     keep_auth_role(made, "staff", "readers", "closed", bound_group_ids=[GROUPS[0]])
     return made
 
@@ -46,7 +49,8 @@ def paths(answer: Answer, change: str) -> list[str]:
 
 def contents(made: World) -> str:
     """All documents, to be compared."""
-    return made.roles.contents() + made.access.auth_roles.contents() + made.access.policies.contents()
+    stores = (made.roles, made.access.auth_roles, made.access.policies, made.event_rules)
+    return "".join(each.contents() for each in stores)
 
 
 def changes(made: World) -> list[str]:

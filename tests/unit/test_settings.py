@@ -8,6 +8,7 @@ from operator import attrgetter
 import pytest
 
 from shared.core.errors import Misconfigured
+from shared.core.events.door import EVENT_GRID, EVENT_GRID_GOVERNMENT
 from shared.core.names import ObjectId, Scope
 from shared.core.readiness.probes import DataHosts
 from shared.core.secret import Secret
@@ -15,6 +16,7 @@ from shared.settings import Settings, known, load
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
 from shared.settings.data_plane import DataPlane
+from shared.settings.events import Events
 from shared.settings.leases import Leases
 from shared.settings.limits import Limits
 from shared.settings.protection import Protection, own_resource
@@ -59,6 +61,12 @@ def test_the_least_is_enough() -> None:
     )
 
 
+def test_the_application_of_event_grid_is_the_clouds_unless_it_is_named() -> None:
+    """And the door is closed unless it is opened."""
+    assert Events(webhook=False, event_grid=EVENT_GRID) == load(LEAST).events
+    assert ObjectId(OTHER) == load({**LEAST, "LEASEHOLD_EVENT_GRID_APP_ID": OTHER.upper()}).events.event_grid
+
+
 def test_reads_every_setting() -> None:
     """Lists are separated by commas; endpoints lose their slash."""
     scope = f"/subscriptions/{OTHER}/resourceGroups/vault"
@@ -84,6 +92,8 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
             "LEASEHOLD_POOL_ASSIGNMENTS": "0",
+            "LEASEHOLD_EVENT_WEBHOOK": "on",
+            "LEASEHOLD_EVENT_ORIGINS": "Events.example.net, other.example:8443",
             "LEASEHOLD_FILL_SCHEDULE": "0 */2 * * * *",
             "LEASEHOLD_DOCS_URL": "https://d.example",
         }
@@ -98,6 +108,8 @@ def test_reads_every_setting() -> None:
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
     assert settings.schedules.fill == "0 */2 * * * *"
+    origins = frozenset({"events.example.net", "other.example:8443"})
+    assert settings.events == Events(webhook=True, event_grid=EVENT_GRID_GOVERNMENT, origins=origins)
     assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600, pool_assignments=0)
 
 
@@ -162,6 +174,9 @@ def test_refuses_names_that_it_does_not_know(name: str) -> None:
         ("LEASEHOLD_HOLD_SECONDS", "nan"),
         ("LEASEHOLD_SETTLE_SECONDS", "3601"),
         ("LEASEHOLD_DIRECTORY_CACHE_SECONDS", "3601"),
+        ("LEASEHOLD_EVENT_WEBHOOK", "true"),
+        ("LEASEHOLD_EVENT_GRID_APP_ID", "eventgrid"),
+        ("LEASEHOLD_EVENT_ORIGINS", "*"),
         ("LEASEHOLD_MAX_LEASES_PER_CALLER", "0"),
         ("LEASEHOLD_MAX_LEASES_PER_CALLER", "1000001"),
         ("LEASEHOLD_MAX_LEASES_PER_CALLER", "1.5"),

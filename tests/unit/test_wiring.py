@@ -33,7 +33,7 @@ from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.kind import Issuer
 from shared.resilience.outages import Outages, Service
 from shared.resilience.retry import Retry
-from shared.triggers import queues, timers
+from shared.triggers import events, queues, timers
 from shared.triggers.http import groups
 from shared.wiring import root
 from shared.wiring.kinds import KINDS
@@ -255,7 +255,7 @@ def test_indexing_reads_no_setting() -> None:
         text=True,
     )
     rest = func.FunctionApp()
-    for blueprint in (timers.blueprint, queues.blueprint):
+    for blueprint in (timers.blueprint, queues.blueprint, events.blueprint):
         rest.register_functions(blueprint(_no_ports))
     assert int(done.stdout) == sum(len(group.routes) for group in groups.with_the_rest()) + len(rest.get_functions())
 

@@ -166,6 +166,20 @@ def get_provider(request: ArmRequest) -> Reply:
     return Reply(200, _provider(request.call.params["subscription"], namespace))
 
 
+def get_provider_of_tenant(request: ArmRequest) -> Reply:
+    """One resource provider, for whoever has a token: it tells nothing of a subscription.
+
+    https://learn.microsoft.com/rest/api/resources/providers/get-at-tenant-scope
+    """
+    asked = request.call.params["namespace"]
+    namespace = next((name for name in _PROVIDERS if name.lower() == asked.lower()), None)
+    if namespace is None:
+        raise errors.gateway_refusal(404, "InvalidResourceNamespace", f"The resource namespace '{asked}' is invalid.")
+    found = _provider("", namespace)
+    shown = ("namespace", "resourceTypes")
+    return Reply(200, {"id": f"/providers/{namespace}", **{name: found[name] for name in shown}})
+
+
 def _provider(subscription: str, namespace: str) -> Json:
     kinds = [
         {"resourceType": kind, "locations": [], "apiVersions": versions.known(namespace, kind), "capabilities": "None"}

@@ -52,6 +52,7 @@ _OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("PUT", _AUTHORIZATION + "/locks/{name}", locks.put),
     ("DELETE", _AUTHORIZATION + "/locks/{name}", locks.delete),
     ("GET", "/providers/Microsoft.Management/managementGroups/{name}/descendants", management_groups.descendants),
+    ("GET", "/providers/{namespace}", resources.get_provider_of_tenant),
     ("GET", "/tenants", subscriptions.tenants),
     ("GET", "/subscriptions", subscriptions.listing),
     ("GET", _SUBSCRIPTION, subscriptions.get),

@@ -66,7 +66,7 @@ async def tell_pending(ports: Ports) -> None:
 
     The writer of one may be alive, and record it as well: the trail keeps it once.
     """
-    stores: tuple[Changed, ...] = (ports.roles, ports.auth_roles, ports.policies)
+    stores: tuple[Changed, ...] = (ports.roles, ports.auth_roles, ports.policies, ports.event_rules)
     for documents in stores:
         for event in await documents.pending_events():
             await tell(ports, documents, event)

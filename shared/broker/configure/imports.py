@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from shared.broker.configure import auth_roles, policies, roles
-from shared.broker.configure.changes import fields_between
+from shared.broker.configure import auth_roles, event_rules, policies, roles
+from shared.broker.configure.import_sections import Imported, Section, Step, Stored
 from shared.broker.configure.imported_roles import below, require_together
 from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.configure.written import judged_again
@@ -20,10 +20,13 @@ from shared.core.access.configuration import Configuration
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
 from shared.core.access.facts import Facts
-from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
+from shared.core.access.frame import AUTH_ROLES, EVENT_RULES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
 from shared.core.caller import Caller
 from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, PreconditionFailed, Upstream
+from shared.core.events.errors import RoleInUse, RuleInUse
+from shared.core.events.event_rule import EventRule, read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.names import RoleName, Unparsable
 from shared.core.parameters.asked import presumed
 from shared.core.parameters.parameter import Parameter
@@ -39,40 +42,6 @@ _ROLES_AT_ONCE = 5
 
 _STAND_IN = "x"
 """The name under which a document is read whose own name is none: so all of its faults are found."""
-
-type Change = Literal["created", "changed", "deleted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One document that an import writes or deletes. ``path``: ``policies.readers``. ``fields``: those that differ."""
-
-    change: Change
-    path: str
-    fields: tuple[str, ...]
-    write: Callable[[], Awaitable[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import has changed, or would change."""
-
-    steps: tuple[Step, ...]
-    unchanged: int
-    warnings: tuple[Caution, ...]
-
-    def of(self, change: Change) -> tuple[Step, ...]:
-        """Returns the steps that do this."""
-        return tuple(step for step in self.steps if step.change == change)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """All documents of a configuration, by name."""
-
-    policies: Mapping[str, Policy]
-    roles: Mapping[str, Role]
-    auth_roles: Mapping[str, AuthRole]
 
 
 async def import_configuration(
@@ -95,13 +64,14 @@ async def import_configuration(
     return result
 
 
-async def _stored(ports: Ports) -> _Stored:
-    (found_policies, found_roles), found_auth_roles = await both(
-        both(ports.policies.list(), ports.roles.list()), ports.auth_roles.list()
+async def _stored(ports: Ports) -> Stored:
+    (found_policies, found_roles), (found_rules, found_auth_roles) = await both(
+        both(ports.policies.list(), ports.roles.list()), both(ports.event_rules.list(), ports.auth_roles.list())
     )
-    return _Stored(
+    return Stored(
         {each.name: each for each in found_policies},
         {each.name: each for each in found_roles},
+        {each.name: each for each in found_rules},
         {each.name: each for each in found_auth_roles},
     )
 
@@ -116,43 +86,6 @@ async def _carry_out(steps: Sequence[Step]) -> None:
             cause = failure.brief() if isinstance(failure, Upstream) else failure.stable_code
             paths = [each.path for each in steps]
             raise ImportStopped(cause, applied=paths[:place], left=paths[place:]) from failure
-
-
-@dataclass(frozen=True, slots=True)
-class _Section[T: (Policy, Role, AuthRole)]:
-    """The documents of one type, by name: those that are stored, that the import brings, and that there are after it."""
-
-    name: str
-    stored: Mapping[str, T]
-    wanted: Mapping[str, T]
-    proposed: Mapping[str, T]
-    document_of: Callable[[T], Mapping[str, Any]]
-    differs: Callable[[T, T], bool]
-    """Whether the first would be stored in place of the second."""
-    store: Callable[[T, T | None], Awaitable[object]]
-    """Stores the first in place of the second."""
-    delete: Callable[[T], Awaitable[object]]
-
-    def writes(self) -> Iterator[Step]:
-        """Yields a step for each document that is new or differs from the stored one."""
-        for name, document in sorted(self.wanted.items()):
-            former = self.stored.get(name)
-            if former is None:
-                change: Change = "created"
-            elif self.differs(document, former):
-                change = "changed"
-            else:
-                continue
-            before = self.document_of(former) if former is not None else None
-            fields = fields_between(before, self.document_of(document))
-            yield Step(change, f"{self.name}.{name}", fields, partial(self.store, document, former))
-
-    def deletions(self) -> Iterator[Step]:
-        """Yields a step for each document that goes."""
-        for name in sorted({*self.stored} - {*self.proposed}):
-            document = self.stored[name]
-            fields = fields_between(self.document_of(document), None)
-            yield Step("deleted", f"{self.name}.{name}", fields, partial(self.delete, document))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +111,7 @@ def _users(auth_roles: Iterable[AuthRole]) -> dict[str, list[str]]:
 class _Plan:
     """Finds the steps of one import."""
 
-    def __init__(self, ports: Ports, actor: Actor, transfer: Transfer, stored: _Stored, *, prune: bool, revoke: bool) -> None:
+    def __init__(self, ports: Ports, actor: Actor, transfer: Transfer, stored: Stored, *, prune: bool, revoke: bool) -> None:
         self._ports, self._actor, self._transfer, self._stored = ports, actor, transfer, stored
         self._prune, self._revoke = prune, revoke
         self._naming: _Naming | None = None
@@ -196,9 +129,11 @@ class _Plan:
         wanted = replace(wanted, roles=await self._checked(wanted.roles))
         if self._faults:
             raise Malformed(*self._faults)
-        proposed = _Stored(
+        await self._check_rules(wanted)
+        proposed = Stored(
             self._after(POLICIES, self._stored.policies, wanted.policies),
             self._after(ROLES, self._stored.roles, wanted.roles),
+            self._after(EVENT_RULES, self._stored.event_rules, wanted.event_rules),
             self._after(AUTH_ROLES, self._stored.auth_roles, wanted.auth_roles),
         )
         require_together(self._ports, self._stored.roles, wanted.roles, proposed.roles)
@@ -206,14 +141,16 @@ class _Plan:
         await self._refuse_deletions(proposed)
         steps = self._steps(wanted, proposed)
         written = {step.path for step in steps if step.change != "deleted"}
-        brought = len(wanted.policies) + len(wanted.roles) + len(wanted.auth_roles)
-        return Imported(steps, brought - len(written), tuple(self._warnings(wanted, proposed, written)))
+        brought = sum(map(len, (wanted.policies, wanted.roles, wanted.event_rules, wanted.auth_roles)))
+        warnings = (*self._warnings(wanted, proposed, written), *self._warnings_of_rules(wanted, written))
+        return Imported(steps, brought - len(written), warnings)
 
-    def _read(self) -> _Stored:
+    def _read(self) -> Stored:
         """Reads all documents. Notes each fault, with its path in the configuration."""
-        found = _Stored(
+        found = Stored(
             self._section(POLICIES, PolicyName.parse, read_policy),
             self._section(ROLES, RoleName.parse, partial(roles.read, self._ports)),
+            self._section(EVENT_RULES, PolicyName.parse, partial(read_event_rule, lender=Lender.of(self._actor.caller))),
             {},
         )
         # A policy with faults is there: its faults are noted, and no auth role has one for naming it.
@@ -250,6 +187,28 @@ class _Plan:
             found += await all_of(*map(self._resolved, asked[first : first + _ROLES_AT_ONCE]))
         return {**unchanged, **{role.name: role for role in found}}
 
+    async def _check_rules(self, wanted: Stored) -> None:
+        """Raises ``Malformed`` with what is wrong with rules beside the roles and the rules that there are after the import.
+
+        Of those that are new or have changed, Azure is asked whether the broker may look at their subjects.
+        """
+        proposed_roles = self._after(ROLES, self._stored.roles, wanted.roles)
+        rules = self._after(EVENT_RULES, self._stored.event_rules, wanted.event_rules)
+        for rule in _by_name(wanted.event_rules):
+            path, action, revokes = f"{EVENT_RULES}.{rule.name}", rule.issues, rule.revokes
+            role = proposed_roles.get(action.role) if action is not None else None
+            named = rules.get(revokes.rule) if revokes is not None else None
+            issues = revokes is None or not revokes.rule or (named is not None and named.issues is not None)
+            self._faults += below(path, [*event_rules.faults_beside(self._ports, rule, role, named_issues=issues)])
+            former = self._stored.event_rules.get(rule.name)
+            if former is None or event_rules.differs(rule, former):
+                try:
+                    await event_rules.require_readable(self._ports, rule)
+                except Malformed as malformed:
+                    self._faults += below(path, malformed.faults)
+        if self._faults:
+            raise Malformed(*self._faults)
+
     def _same(self, role: Role) -> Role | None:
         former = self._stored.roles.get(role.name)
         if former is None or former.outdated:
@@ -270,7 +229,7 @@ class _Plan:
     def _prunes(self, section: str) -> bool:
         return self._prune and section in self._transfer.sections
 
-    def _run_tests(self, proposed: _Stored) -> None:
+    def _run_tests(self, proposed: Stored) -> None:
         configuration = configuration_of(
             {name: write_auth_role(each) for name, each in proposed.auth_roles.items()},
             {name: write_policy(each) for name, each in proposed.policies.items()},
@@ -284,35 +243,48 @@ class _Plan:
         if failed := tuple(failing(configuration, self._transfer.tests, self._ports.home, filled)):
             raise PolicyTestsFailed(*failed)
 
-    async def _refuse_deletions(self, proposed: _Stored) -> None:
-        """Raises ``PolicyInUse`` or ``Conflict`` if something that goes is needed."""
+    async def _refuse_deletions(self, proposed: Stored) -> None:
+        """Raises ``PolicyInUse``, ``RoleInUse``, ``RuleInUse`` or ``Conflict`` if something that goes is needed."""
         users = _users(proposed.auth_roles.values())
         for name in sorted({*self._stored.policies} - {*proposed.policies}):
             if name in users:
                 raise PolicyInUse(name, sorted(users[name]))
+        rules = tuple(proposed.event_rules.values())
+        for name in sorted({*self._stored.roles} - {*proposed.roles}):
+            if using := event_rules.users_of_role(rules, name):
+                raise RoleInUse(name, using)
+        for name in sorted({*self._stored.event_rules} - {*proposed.event_rules}):
+            if using := event_rules.users_of_rule(rules, name):
+                raise RuleInUse(name, using)
         gone = () if self._revoke else sorted({*self._stored.roles} - {*proposed.roles})
         held = [name for name in gone if await roles.has_leases(self._ports, RoleName(name))]
         if held:
             detail = f"Roles have live leases: {', '.join(held)}. Revoke them with ?revoke=true."
             raise Conflict(detail, code="role_has_leases")
 
-    def _steps(self, wanted: _Stored, proposed: _Stored) -> tuple[Step, ...]:
+    def _steps(self, wanted: Stored, proposed: Stored) -> tuple[Step, ...]:
         """Returns the writes in the order of the sections, and then the deletions in reverse.
 
         So nothing that is there names what has gone, or is not there yet.
         """
         ports, actor, stored = self._ports, self._actor, self._stored
-        of_policies = _Section[Policy](
+        of_policies = Section[Policy](
             *(POLICIES, stored.policies, wanted.policies, proposed.policies, write_policy, policies.differs),
             lambda policy, former: policies.store_policy(ports, actor, policy, former),
             lambda policy: judged_again(lambda: self._remove(policy)),
         )
-        of_roles = _Section[Role](
+        of_roles = Section[Role](
             *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
             lambda role, former: roles.store_role(ports, actor, role, former),
             self._remove_role,
         )
-        of_auth_roles = _Section[AuthRole](
+        of_rules = Section[EventRule](
+            *(EVENT_RULES, stored.event_rules, wanted.event_rules, proposed.event_rules),
+            *(event_rules.kept_of, event_rules.differs),
+            lambda rule, former: event_rules.store_event_rule(ports, actor, rule, former),
+            lambda rule: event_rules.remove_event_rule(ports, actor, rule),
+        )
+        of_auth_roles = Section[AuthRole](
             *(AUTH_ROLES, stored.auth_roles, wanted.auth_roles, proposed.auth_roles, write_auth_role, auth_roles.differs),
             lambda auth_role, former: judged_again(lambda: self._store(auth_role, former)),
             lambda auth_role: auth_roles.delete_auth_role(
@@ -320,8 +292,8 @@ class _Plan:
             ),
         )
         return (
-            *(*of_policies.writes(), *of_roles.writes(), *of_auth_roles.writes()),
-            *(*of_auth_roles.deletions(), *of_roles.deletions(), *of_policies.deletions()),
+            *(*of_policies.writes(), *of_roles.writes(), *of_rules.writes(), *of_auth_roles.writes()),
+            *(*of_auth_roles.deletions(), *of_rules.deletions(), *of_roles.deletions(), *of_policies.deletions()),
         )
 
     async def _store(self, auth_role: AuthRole, former: AuthRole | None) -> AuthRole:
@@ -351,7 +323,7 @@ class _Plan:
         version = await policies.remove_policy(self._ports, self._actor, policy, judged_at=naming.version)
         self._naming = replace(naming, version=version) if version else None
 
-    def _warnings(self, wanted: _Stored, proposed: _Stored, written: set[str]) -> Iterator[Caution]:
+    def _warnings(self, wanted: Stored, proposed: Stored, written: set[str]) -> Iterator[Caution]:
         """Yields the warnings of the documents that are written."""
         for policy in _by_name(wanted.policies):
             if (path := f"{POLICIES}.{policy.name}") in written:
@@ -363,6 +335,11 @@ class _Plan:
         for auth_role in _by_name(wanted.auth_roles):
             if (path := f"{AUTH_ROLES}.{auth_role.name}") in written:
                 yield from _at(path, auth_role_cautions(auth_role))
+
+    def _warnings_of_rules(self, wanted: Stored, written: set[str]) -> Iterator[Caution]:
+        for rule in _by_name(wanted.event_rules):
+            if (path := f"{EVENT_RULES}.{rule.name}") in written:
+                yield from _at(path, event_rules.rule_cautions(rule))
 
 
 def _parameters_of(stored: Mapping[str, Role], name: str) -> tuple[Parameter, ...]:

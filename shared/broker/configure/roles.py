@@ -9,6 +9,7 @@ from typing import Any
 from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.configure.deliveries import require_own_vaults, shared_vaults, taken_names, tried_vaults
+from shared.broker.configure.event_rules import users_of_role
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
 from shared.broker.configure.pools import require_room_for_pool
@@ -18,6 +19,7 @@ from shared.broker.revoke import Revoking, revoke_role
 from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_faults, readable_bounds
 from shared.core.access.errors import Escalation
 from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Fault, Malformed, NotFound
+from shared.core.events.errors import RoleInUse
 from shared.core.given_powers import gives_roles
 from shared.core.graph_app_roles import FIELD as GRAPH_APP_ROLES
 from shared.core.names import RoleName
@@ -128,7 +130,7 @@ async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: E
     """Deletes the role. If ``revoking``, ends its leases as ``revoke_role`` does, also when the call is repeated.
 
     A repeat tells of the revocation alone. Raises ``NotFound``, ``PreconditionFailed``, or ``Conflict`` if the role has live
-    leases and ``revoking`` is ``False``.
+    leases and ``revoking`` is ``False``, ``RoleInUse`` if an event rule issues from it.
     """
     _, begun = await remove_role(ports, actor, name, expected=expected, revoking=revoking)
     return begun
@@ -139,6 +141,8 @@ async def remove_role(
 ) -> tuple[bool, Revoking | None]:
     """As ``delete_role``. Returns as well whether this call has deleted the role: its leases may have been left alone."""
     former = await ports.roles.get(name)
+    if former is not None and (users := users_of_role(await ports.event_rules.list(), name)):
+        raise RoleInUse(name, users)
     if not revoking and await has_leases(ports, name):
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
     before = kept_of(ports, former) if former is not None else None

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.broker.ports import Ports
-from shared.core.access.frame import AUTH_ROLES, FORM, POLICIES, ROLES, SECTIONS, Documents
+from shared.core.access.frame import AUTH_ROLES, EVENT_RULES, FORM, POLICIES, ROLES, SECTIONS, Documents
 from shared.core.errors import Fault, Malformed
+from shared.core.events.event_rule import write_event_rule
 from shared.kinds.role_document import write_role
 from shared.resilience.tasks import both
 
@@ -27,10 +28,11 @@ async def export(ports: Ports, cursor: str = "") -> dict[str, Any]:
     lifetimes of roles are those that are in force: an import takes none above LEASEHOLD_MAX_TTL. Raises
     ``Malformed`` if the cursor is none, ``Upstream``.
     """
-    stored, roles = await both(ports.access.load(), ports.roles.list())
+    stored, (roles, rules) = await both(ports.access.load(), both(ports.roles.list(), ports.event_rules.list()))
     found: dict[str, Documents] = {
         POLICIES: {name: each.document() for name, each in stored.policies.items()},
         ROLES: {role.name: write_role(ports.kinds, role.cut_to(ports.limits.max_ttl)) for role in roles},
+        EVENT_RULES: {rule.name: write_event_rule(rule) for rule in rules},
         AUTH_ROLES: {name: each.document() for name, each in stored.auth_roles.items()},
     }
     page: dict[str, dict[str, Any]] = {}

@@ -79,8 +79,10 @@ class Filled:
     """The caller, for the kind of credential."""
 
 
-async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, Decision]:
-    """Returns the role as the caller asks for it, and what has decided.
+async def filled_for(
+    ports: Ports, caller: Caller, name: RoleName, ask: AskedFor, holder: Caller | None = None
+) -> tuple[Filled, Decision]:
+    """Returns the role as the caller asks for it, and what has decided. Facts are those about the ``holder``, if it is another.
 
     Raises as ``issuing_from``, and ``Malformed``, ``ParameterNotAllowed``, ``FactMissing``, ``NotWithin``, ``NotNarrowable``.
     """
@@ -89,18 +91,24 @@ async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor
     if role.is_unreadable:
         return Filled(role, role), issuing.require()
     schema = ports.kinds.of(role).schema
-    asks_who = may_be_a_resource(caller) and schema.asks_who(role.target, ask.credential)
-    read = await _read_facts(ports, issuing.rights, needed=asks_who or needs_principal(parameters))
-    facts = facts_of(caller, read)
+    asks_who = may_be_a_resource(holder or caller) and schema.asks_who(role.target, ask.credential)
+    needed = asks_who or needs_principal(parameters)
+    if holder is None:
+        read = await _read_facts(ports, issuing.rights, needed=needed)
+    else:
+        read = await ports.directory.read(holder, Needs(principal=True)) if needed else NOTHING_ASKED
+    facts = facts_of(holder or caller, read)
     values = read_values(parameters, ports.kinds.azure_roles(role), ask.parameters, facts)
     decision = issuing.require(as_asked(parameters, values))
-    asker = _asker(caller, read.principal if asks_who else None)
+    asker = _asker(holder or caller, read.principal if asks_who else None)
     return replace(_filled(ports, role, parameters, values, ask.within), own=_own(parameters, facts), asker=asker), decision
 
 
-async def filled_and_generation(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, int, Decision]:
+async def filled_and_generation(
+    ports: Ports, caller: Caller, name: RoleName, ask: AskedFor, holder: Caller | None = None
+) -> tuple[Filled, int, Decision]:
     """Returns what ``filled_for`` returns, and the role's generation. Raises as that."""
-    (filled, decision), generation = await both(filled_for(ports, caller, name, ask), ports.generations.get(name))
+    (filled, decision), generation = await both(filled_for(ports, caller, name, ask, holder), ports.generations.get(name))
     return filled, generation.number, decision
 
 

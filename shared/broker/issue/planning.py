@@ -13,6 +13,7 @@ from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_for_the_first_time, was_never_read
 from shared.broker.rules import require_current
 from shared.core.access.decide import Decision
+from shared.core.caller import Caller
 from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Fault, Malformed, RoleOutdated
 from shared.core.idempotency_key import IdempotencyKey
@@ -39,14 +40,16 @@ class IssueRequest:
     ask: AskedFor = field(default_factory=AskedFor)
     delivery: DeliveryAsk | None = None
     """Whether and where the caller wants the credential delivered; ``None`` if it does not say."""
+    holder: Caller | None = None
+    """Who is to hold the lease, if that is not the caller: the caller only lends its right."""
 
 
 async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate: AskRate) -> tuple[Filled, int, Decision]:
     """Returns the role as it is asked for, its generation, and what has decided. Raises as ``issue``."""
-    found = await rate.beside(filled_and_generation(ports, actor.caller, wanted.role, wanted.ask))
+    found = await rate.beside(filled_and_generation(ports, actor.caller, wanted.role, wanted.ask, wanted.holder))
     if was_never_read(ports, found[0].template):
         await read_for_the_first_time(ports, actor.id, found[0].template)
-        found = await filled_and_generation(ports, actor.caller, wanted.role, wanted.ask)
+        found = await filled_and_generation(ports, actor.caller, wanted.role, wanted.ask, wanted.holder)
     require_current(ports, actor.caller, found[0].template)
     if was_never_read(ports, found[0].template):
         raise RoleOutdated(audit_reason="azure_roles: what the definitions allow cannot be read")
@@ -61,7 +64,7 @@ def plan(
     Raises ``Malformed`` (ttl, fields about the credential), and ``Conflict`` or ``Forbidden`` if the caller cannot be given
     what the role mints.
     """
-    now, caller, role = ports.now(), actor.caller, filled.role
+    now, caller, role = ports.now(), wanted.holder or actor.caller, filled.role
     vault = require_deliverable(role, wanted.delivery)
     ttl = lifetime_of(role, wanted)
     longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)

@@ -33,7 +33,7 @@ class GraphSubjects:
         would take another permission.
         """
         try:
-            fields = "id,appId,displayName,servicePrincipalType,alternativeNames"
+            fields = "id,appId,displayName,servicePrincipalType,alternativeNames,accountEnabled"
             found = await self._get(f"/servicePrincipals/{object_id}?$select={fields}")
         except Absent:
             return await self._user(object_id)
@@ -42,6 +42,7 @@ class GraphSubjects:
         groups = await self._groups(object_id, of_user=False)
         return Subject(
             is_user=False,
+            is_enabled=found.get("accountEnabled") is not False,
             name=str(found.get("displayName") or "") or None,
             app_id=object_id_in(found, "appId"),
             app_roles=await self._app_roles(frozenset({object_id})),

@@ -59,6 +59,9 @@ def _details(event: AuditEvent) -> dict[str, str]:
         "OverrodeDeny": json.dumps(event.overrode_deny) if event.overrode_deny else "",
         "Document": event.document,
         "Changes": json.dumps([*event.changes], ensure_ascii=False) if event.changes else "",
+        "Event": event.event,
+        "Rule": event.rule,
+        "Subject": event.subject,
     }
     return {name: text for name, text in found.items() if text}
 
@@ -97,6 +100,9 @@ def readable_event(row: Row) -> AuditEvent:
                 document=row.get("Document", ""),
                 changes=tuple(_json(row, "Changes") or ()),
                 lease=row.get("Lease", ""),
+                event=row.get("Event", ""),
+                rule=row.get("Rule", ""),
+                subject=row.get("Subject", ""),
                 granted=json.loads(found) if (found := joined("Granted", row)) else None,
                 client_request_id=row.get("ClientRequest", ""),
             )

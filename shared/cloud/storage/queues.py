@@ -1,10 +1,11 @@
-"""The queues on Azure Queue Storage. Satisfies ``Revocations``, ``Preparations`` and ``Fillings``.
+"""The queues on Azure Queue Storage. Satisfies the protocols of ``shared.core.ports.queue``.
 
 The broker puts messages in. The Functions host takes them out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -12,12 +13,15 @@ from typing import Any, Final
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.repeating import STORAGE, Repeating
 from shared.cloud.storage.tables import translated
+from shared.core.events.event import Event, encoded
 from shared.core.message import (
+    EVENTS,
+    EVENTS_ASIDE,
     FILLINGS,
     PREPARATIONS,
     QUEUE,
@@ -29,11 +33,17 @@ from shared.core.message import (
     write_refill,
 )
 from shared.core.names import LeaseId, RoleName
+from shared.core.ports.queue import Aside
 
 _HEAD_START = 2
 """Seconds until a message can be taken: its marker is written by then."""
 _REFILL = timedelta(seconds=60)
 """A message that a pool is to be filled is of no use later: the timer fills pools each minute."""
+_EVENT = timedelta(days=7)
+_AT_ONCE: Final = 32
+"""https://learn.microsoft.com/rest/api/storageservices/get-messages"""
+_TAKEN: Final = 60
+"""Seconds until what was taken and not deleted is seen again."""
 _PAUSES: Final[dict[str, Any]] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 """Seconds. By default the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
 
@@ -54,6 +64,7 @@ def connect(
     options: dict[str, Any] = {
         # host.json has the same: ``messageEncoding``.
         "message_encode_policy": TextBase64EncodePolicy(),
+        "message_decode_policy": TextBase64DecodePolicy(),
         "transport": transport,
         "retry_total": retry_total,
         **_PAUSES,
@@ -100,6 +111,53 @@ class StorageFillings(StoragePreparations):
     async def refill(self, role: RoleName) -> None:
         """As ``StorageRevocations.send``."""
         await _send(self._client, write_refill(role), _REFILL)
+
+
+class StorageEvents:
+    """Satisfies ``EventsQueue``. The clients are for the queues ``EVENTS`` and ``EVENTS_ASIDE``."""
+
+    queue, aside = EVENTS, EVENTS_ASIDE
+
+    def __init__(self, client: QueueClient, aside: QueueClient) -> None:
+        self._client, self._aside = client, aside
+
+    async def send(self, event: Event, *, hidden: timedelta = timedelta(0)) -> None:
+        """As ``StorageRevocations.send``."""
+        await _send(self._client, encoded(event), _EVENT, hidden=int(hidden.total_seconds()))
+
+    async def put_aside(self, event: Event) -> None:
+        """As ``StorageRevocations.send``."""
+        await _send(self._aside, encoded(event), _EVENT)
+
+    async def take_aside(self, most: int) -> Sequence[Aside]:
+        """Makes one request."""
+        try:
+            pages = self._aside.receive_messages(
+                messages_per_page=min(most, _AT_ONCE), max_messages=min(most, _AT_ONCE), visibility_timeout=_TAKEN
+            )
+            return [Aside(str(each.content), each) async for each in pages]
+        except ResourceNotFoundError:
+            return ()
+        except AzureError as error:
+            raise translated(error, "queue storage") from error
+
+    async def forget_aside(self, aside: Aside) -> None:
+        """Makes one request."""
+        try:
+            with suppress(ResourceNotFoundError):
+                await self._aside.delete_message(aside.receipt)
+        except AzureError as error:
+            raise translated(error, "queue storage") from error
+
+    async def count_aside(self) -> int:
+        """Makes one request."""
+        try:
+            found = await self._aside.get_queue_properties()
+        except ResourceNotFoundError:
+            return 0
+        except AzureError as error:
+            raise translated(error, "queue storage") from error
+        return found.approximate_message_count or 0
 
 
 async def _send(client: QueueClient, text: str, lives: timedelta, *, hidden: int = 0) -> None:

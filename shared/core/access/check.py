@@ -19,10 +19,11 @@ from shared.core.access.auth_role import read_auth_role
 from shared.core.access.bounds import FIELD_NAMES, Bounds, faults_of, foreign_faults, read_bounds, readable_bounds
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.facts import Facts
-from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
+from shared.core.access.frame import AUTH_ROLES, EVENT_RULES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import PolicyName, read_policy
 from shared.core.caller import Caller
 from shared.core.errors import Fault, Malformed
+from shared.core.events.event_rule import read_event_rule
 from shared.core.names import ObjectId, RoleName, Unparsable
 from shared.core.parameters.asked import presumed
 from shared.core.parameters.parameter import FIELD, restore_parameters
@@ -79,6 +80,7 @@ def _faults(transfer: Transfer) -> Iterator[Fault]:
         (ROLES, RoleName.parse, _read_role),
         (AUTH_ROLES, PolicyName.parse, read_auth_role),
         (POLICIES, PolicyName.parse, read_policy),
+        (EVENT_RULES, PolicyName.parse, read_event_rule),
     ):
         for name, each in transfer.sections.get(section, {}).items():
             yield from _of_one(f"{section}.{name}", name, each, parse, read)

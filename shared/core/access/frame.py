@@ -10,9 +10,10 @@ from shared.core.errors import Fault
 from shared.core.parsing import Reader
 
 FORM = 1
-POLICIES, ROLES, AUTH_ROLES = "policies", "roles", "auth_roles"
-SECTIONS = (POLICIES, ROLES, AUTH_ROLES)
-"""In the order in which documents are written: an auth role needs its policies. Pages of an export have the same order."""
+POLICIES, ROLES, EVENT_RULES, AUTH_ROLES = "policies", "roles", "event_rules", "auth_roles"
+SECTIONS = (POLICIES, ROLES, EVENT_RULES, AUTH_ROLES)
+"""In the order in which documents are written: an event rule needs its role, an auth role its policies. Pages of an export have
+the same order."""
 
 type Documents = Mapping[str, Any]
 

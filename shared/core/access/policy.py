@@ -39,6 +39,8 @@ ASKED: Mapping[str, frozenset[str]] = {
     "auth-roles/{name}": frozenset({"read", "write", "delete"}),
     "policies": frozenset({"list", "read"}),
     "policies/{name}": frozenset({"read", "write", "delete"}),
+    "event-rules": frozenset({"list"}),
+    "event-rules/{name}": frozenset({"read", "write", "delete"}),
     "export": frozenset({"read"}),
     "audit": frozenset({"read"}),
     "status": frozenset({"read"}),

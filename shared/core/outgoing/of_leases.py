@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +29,7 @@ def to_be_told(former: Lease, lease: Lease, now: datetime) -> Lease:
     if lease.state is not State.ACTIVE:
         return lease
     if former.state is not State.ACTIVE:
-        return lease.to_be_told(_near(lease, now))
+        return replace(lease.to_be_told(_near(lease, now)), told=True)
     return lease.to_be_told(_near(lease, now)) if lease.expires_at != former.expires_at else lease
 
 

@@ -81,6 +81,8 @@ class Subject:
     app_roles: frozenset[str] = frozenset()
     groups: frozenset[str] | Unread = frozenset()
     principal: Principal | None = None
+    is_enabled: bool = True
+    """Whether it may sign in. Of a user that is not known: to read it would take another permission."""
 
 
 class Subjects(Protocol):

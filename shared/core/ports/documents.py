@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from shared.core.audit import AuditEvent
+from shared.core.events.event_rule import EventRule
 from shared.core.generation import Generation
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.page import Page
@@ -109,6 +110,10 @@ class RoleAdmissions(Protocol):
 
 class Roles(Documents[Role], RoleAdmissions, Protocol):
     """The store of roles."""
+
+
+class EventRules(Documents[EventRule], Protocol):
+    """The store of event rules."""
 
 
 class Generations(Protocol):

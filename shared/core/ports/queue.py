@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from shared.core.events.event import Event
 from shared.core.message import Batch, Message
 from shared.core.names import LeaseId, RoleName
 
@@ -30,6 +33,38 @@ class Fillings(Preparations, Protocol):
 
     async def refill(self, role: RoleName) -> None:
         """Puts a message on the queue that asks for the role's pool to be filled. It lives for a minute. Raises as ``send``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """An event that was given up. ``receipt`` is what the queue takes it back by."""
+
+    text: str
+    receipt: Any
+
+
+class EventsQueue(Protocol):
+    """The queue of events from outside, and the queue of those that were given up. Every method raises as ``Revocations``."""
+
+    async def send(self, event: Event, *, hidden: timedelta = timedelta(0)) -> None:
+        """Puts the event on the queue. Nobody sees it before ``hidden`` has passed."""
+        ...
+
+    async def put_aside(self, event: Event) -> None:
+        """Puts the event among those that were given up, for seven days."""
+        ...
+
+    async def take_aside(self, most: int) -> Sequence[Aside]:
+        """Takes up to ``most`` of the events that were given up, 32 at most. Nobody else sees them for a minute."""
+        ...
+
+    async def forget_aside(self, aside: Aside) -> None:
+        """Deletes one that was taken. That it is gone is no error."""
+        ...
+
+    async def count_aside(self) -> int:
+        """Returns about how many events were given up, and are still there."""
         ...
 
 

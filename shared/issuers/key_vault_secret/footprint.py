@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from shared.core.delivery import FORMATS, Format
 from shared.core.names import LeaseId, ObjectId
+from shared.core.typed import named
 from shared.kinds.part import Places
 from shared.resilience.outages import Service
 
@@ -76,21 +77,21 @@ class VaultSecretSchema:
 
     def read_footprint(self, stored: Mapping[str, Any]) -> VaultSecretFootprint:
         """Reads what this or another version has written."""
-        form = stored.get("format")
+        form = named(str, stored.get("format", "json"))
         tags = stored.get("tags", {})
         failed_at = stored.get("failed_at")
         return VaultSecretFootprint(
             lease=LeaseId.parse(stored["lease"]),
             vault=stored["vault"],
             name=stored["name"],
-            format=form if form in FORMATS else "json",
-            is_shared=stored.get("shared", False) is True,
+            format=cast("Format", form) if form in FORMATS else "json",
+            is_shared=stored.get("shared", False),
             version=stored.get("version", ""),
-            tags=tuple((str(key), str(value)) for key, value in tags.items()),
+            tags=tuple(tags.items()),
             purges=stored.get("purges"),
             failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
             tries=stored.get("tries", 0),
-            is_kept=stored.get("kept", False) is True,
+            is_kept=stored.get("kept", False),
         )
 
     def principals(self, footprint: VaultSecretFootprint) -> frozenset[ObjectId]:  # noqa: ARG002 - the protocol's

@@ -67,6 +67,8 @@ class RoleGrantSchema(Assigning, NothingAsked):
     """Satisfies ``Schema``."""
 
     type = RoleGrantTarget.type
+    gives_to_holder = True
+    """As ``HandsNothingOver``."""
 
     @property
     def fragment(self) -> Fragment:

@@ -1,4 +1,4 @@
-"""What the calls for roles, auth roles and policies have in common: conditions, lists, names, warnings, dry runs."""
+"""What the calls for documents of all types have in common: conditions, lists, names, warnings, dry runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ MATCHING = Record[Matching](
     ),
     Field("examples", Items(TEXT), lambda it: it.examples, "The resource ids of up to ten."),
 )
-_LET_PASS = {"name", "warnings", "azure"}
+_LET_PASS = {"name", "warnings", "azure", "lender", "denied_since"}
 """What an answer has beside the document. All of it is let pass in a body, so that what was read may be written back."""
 
 

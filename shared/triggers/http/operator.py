@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from shared.broker import inspect
 from shared.broker.ending.sweep import Summary, sweep
-from shared.broker.inspect import Events, Status
+from shared.broker.event_status import EventStatus, Incoming, Outgoing
+from shared.broker.inspect import Status
 from shared.broker.reconcile.reconcile import Finding, Reconciliation, Result, reconcile
 from shared.core.errors import LeaseholdError
 from shared.triggers import safe_log
@@ -95,13 +96,29 @@ _POOLS = Value(
     },
     lambda pools: {name: asdict(it) | {"oldest": time(it.oldest) if it.oldest else None} for name, it in pools.items()},
 )
-_EVENTS = Record[Events](
+
+
+def _of_outgoing[T](of: Callable[[Outgoing], T]) -> Callable[[EventStatus], T | None]:
+    return lambda it: of(it.outgoing) if it.outgoing is not None else None
+
+
+def _of_incoming[T](of: Callable[[Incoming], T]) -> Callable[[EventStatus], T | None]:
+    return lambda it: of(it.incoming) if it.incoming is not None else None
+
+
+_EVENTS = Record[EventStatus](
     "",
-    "There while events are published (docs/events.md).",
-    Field("waiting", WHOLE, lambda it: it.waiting.count, "Events that wait now, those that were just written among them."),
-    Field("oldest", maybe(INSTANT), lambda it: it.waiting.oldest, "When the oldest of them was written."),
-    Field("last_error", TEXT, lambda it: it.last_error, "Why events could not be published last; empty if they could."),
-    Field("dropped", WHOLE, lambda it: it.dropped, "Events that were never published; the audit trail says why."),
+    "Null is what is not known: the first four while no events are published, the others while the queue cannot be asked.",
+    Field("waiting", maybe(WHOLE), _of_outgoing(lambda it: it.waiting.count), "Events that wait now to be published."),
+    Field("oldest", maybe(INSTANT), _of_outgoing(lambda it: it.waiting.oldest), "When the oldest of them was written."),
+    Field("last_error", maybe(TEXT), _of_outgoing(lambda it: it.last_error), "Why they could not be published last, if so."),
+    Field("dropped", maybe(WHOLE), _of_outgoing(lambda it: it.dropped), "Events that were never published, in all."),
+    Field("poison", maybe(WHOLE), _of_incoming(lambda it: it.poison), "Events from outside that were given up, about."),
+    Field("unreadable", maybe(WHOLE), _of_incoming(lambda it: it.unreadable), "How many nobody could read, in all."),
+    Field("delayed", maybe(WHOLE), _of_incoming(lambda it: it.delayed), "How often one was not yet in its time, in all."),
+    Field(
+        "own", maybe(WHOLE), _of_incoming(lambda it: it.own), "How many the broker or a leased principal has caused, in all."
+    ),
 )
 STATUS = Record[Status](
     "Status",
@@ -169,7 +186,13 @@ STATUS = Record[Status](
         lambda it: it.pools,
         "The roles that have a pool, by name.",
     ),
-    Field("events", _EVENTS, lambda it: it.events, optional=True),
+    Field(
+        "events",
+        _EVENTS,
+        lambda it: it.events,
+        "Events that are published, and events from outside (docs/events.md).",
+        optional=True,
+    ),
     Field(
         "warnings",
         Items(TEXT),

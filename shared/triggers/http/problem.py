@@ -10,6 +10,7 @@ from functools import partial
 from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
+from shared.core.events import errors as events
 from shared.core.parameters import errors as parameters
 from shared.core.preparing import NotProven, OutOfTime, PreparationFailed, TooManyPreparations
 from shared.core.readiness import errors as readiness
@@ -83,6 +84,9 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     PreparationFailed: Meaning(409),
     errors.RoleOutdated: Meaning(409),
     access.PolicyInUse: Meaning(409),
+    events.RoleInUse: Meaning(409),
+    events.RuleInUse: Meaning(409),
+    events.EventsNotTaken: Meaning(503, 30),
     access.PolicyTestsFailed: Meaning(409),
     errors.PreconditionFailed: Meaning(412),
     errors.TooMany: Meaning(429),

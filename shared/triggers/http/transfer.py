@@ -12,7 +12,7 @@ from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import TEXT, WHOLE, Answer, Body, Field, Items, Record, flag, named
 
 if TYPE_CHECKING:
-    from shared.broker.configure.imports import Imported, Step  # noqa: F401 - named in quotes below
+    from shared.broker.configure.import_sections import Imported, Step  # noqa: F401 - named in quotes below
 
 api = Api("configuration")
 CONFIGURATION = named("Configuration")
@@ -29,8 +29,9 @@ CONFIGURATION = named("Configuration")
 async def export_configuration(request: VerifiedRequest) -> Reply:
     """Export the configuration.
 
-    For whoever may read `export`. All roles, auth roles and policies as one document, which an import takes: for version
-    control, and for disaster. At most 900 KiB; of a larger configuration, pages with `next`, which are imported in their order.
+    For whoever may read `export`. All roles, auth roles, policies and event rules as one document, which an import takes: for
+    version control, and for disaster. At most 900 KiB; of a larger configuration, pages with `next`, which are imported in
+    their order.
     """
     from shared.broker.configure.transfer import export  # noqa: PLC0415 - for operators alone
 
@@ -78,8 +79,9 @@ async def write_configuration(request: VerifiedRequest) -> Reply:
     """Import a configuration.
 
     For admins alone: no policy gives it. Nothing is written before all documents are checked, in Azure as well, and all tests
-    pass (409 `tests_failed`). The order is policies, roles, auth roles, then deletions in reverse. If a write fails after
-    others (503 `import_stopped`), `applied` and `left` name the documents: repeat the import.
+    pass (409 `tests_failed`). The order is policies, roles, event rules, auth roles, then deletions in reverse. The importer
+    lends its rights to the event rules that it writes. If a write fails after others (503 `import_stopped`), `applied` and
+    `left` name the documents: repeat the import.
     """
     from shared.broker.configure.imports import import_configuration  # noqa: PLC0415 - for operators alone
 

@@ -223,7 +223,7 @@ _UNKNOWN = "is not a known field"
         ({}, []),
         ({"next": None}, []),
         ({"form": None}, [("form", "expected 1")]),
-        ({"rolls": {}, "event_rules": {}}, [("rolls", _UNKNOWN + "; did you mean roles?"), ("event_rules", _UNKNOWN)]),
+        ({"rolls": {}, "things": {}}, [("rolls", _UNKNOWN + "; did you mean roles?"), ("things", _UNKNOWN)]),
         ({"form": 2}, [("form", "expected 1")]),
         ({"form": True}, [("form", "expected 1")]),
         (

@@ -1,0 +1,52 @@
+"""Which lease a rule has issued for a subject and a holder. The record stands for the lease as long as the lease lives.
+
+It is written before the lease, and names it: so of many events of one subject, one makes a lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.core.access.folding import fold
+from shared.core.names import LeaseId, ObjectId
+
+HOUR = timedelta(hours=1)
+ON_ITS_WAY = timedelta(minutes=5)
+"""A worker that has written the record stores the lease at once. If there is none after this time, the worker is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLease:
+    """``at``: when the lease was named. ``former``: when those were that it has replaced, within an hour before.
+
+    ``version`` is the stored row's ETag; empty before it is stored.
+    """
+
+    rule: str
+    subject: str
+    holder: ObjectId
+    lease_id: LeaseId
+    at: datetime
+    former: tuple[datetime, ...] = ()
+    version: str = ""
+
+    def replaced(self, lease_id: LeaseId, now: datetime) -> RuleLease:
+        """Returns the record of another lease, in place of this one."""
+        former = tuple(each for each in (*self.former, self.at) if each > now - HOUR)
+        return replace(self, lease_id=lease_id, at=now, former=former)
+
+    def is_at_or_below(self, subject: str) -> bool:
+        """Returns whether its subject is this one, or lies in it."""
+        mine, other = fold(self.subject), fold(subject)
+        return mine == other or mine.startswith(f"{other}/")
+
+    def is_of(self, subject: str) -> bool:
+        """Returns whether its subject is this one."""
+        return fold(self.subject) == fold(subject)
+
+
+def within_the_hour(records: Iterable[RuleLease], now: datetime) -> int:
+    """Returns how many leases these records have named within an hour."""
+    return sum(at > now - HOUR for each in records for at in (each.at, *each.former))

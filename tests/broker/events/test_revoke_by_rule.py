@@ -1,0 +1,153 @@
+"""A deletion, a look, and leases that end: by rule, by scope, and without any event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.broker.configure.event_rules import delete_event_rule
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.reconcile.reconcile import reconcile
+from shared.core.access.policy import PolicyName
+from shared.core.errors import NotFound
+from shared.core.lease import State
+from shared.core.names import RoleName, Scope
+from tests.broker.events.scenes import (
+    DELETED,
+    OTHER_APP,
+    SITE,
+    active,
+    codes,
+    deliver,
+    deliver_all,
+    document,
+    gone,
+    scene,
+)
+from tests.fakes.world import ADMINISTRATOR, World, principal_target, request, role
+
+
+def with_rules(of: str = "rule:sites") -> World:
+    """A rule that issues, and one that revokes."""
+    return scene(sites=document(), gone=gone(of))
+
+
+async def test_a_deleted_sites_lease_ends() -> None:
+    """At once in storage; the queue's workers take it back."""
+    made = with_rules()
+    await deliver(made)
+    made.resources.delete(SITE)
+    await deliver(made, DELETED)
+    assert [State.ENDING] == [each.state for each in made.leases.rows.values()]
+    assert [list(made.leases.rows)] == [list(each.leases) for each in made.revocations.messages()]
+    *_, record = [each for each in made.audit.events if each.operation == "event"]
+    assert ("1 leases are to end", "gone", SITE) == (record.reason, record.rule, record.subject)
+
+
+async def test_a_delete_overtaken_by_a_re_creation_revokes_nothing() -> None:
+    """Azure is asked twice, since the first answer may be five seconds old. The same identity keeps its lease."""
+    made = with_rules()
+    await deliver(made)
+    await deliver(made, DELETED)
+    await deliver_all(made, pause=15)
+    assert (1, ["", "event_forged"], []) == (len(active(made)), codes(made), made.events.texts)
+
+
+async def test_a_site_that_was_made_again_loses_the_former_identitys_lease() -> None:
+    """It is another principal that is there now."""
+    made = with_rules()
+    await deliver(made)
+    made.resources.put(SITE, OTHER_APP)
+    await deliver(made, DELETED)
+    assert [State.ENDING] == [each.state for each in made.leases.rows.values()]
+
+
+async def test_a_403_is_not_gone() -> None:
+    """Nothing is done, and it is told."""
+    made = with_rules()
+    await deliver(made)
+    made.resources.refuse(SITE)
+    await deliver(made, DELETED)
+    await deliver_all(made, pause=15)
+    assert (1, ["", "event_unverified"]) == (len(active(made)), codes(made))
+
+
+async def test_a_forged_deletion_of_another_site_ends_nothing_of_this_one() -> None:
+    """It is not there, and nothing is of it."""
+    made = with_rules()
+    await deliver(made)
+    await deliver(made, DELETED, SITE.replace("/web", "/other"))
+    assert 1 == len(active(made))
+
+
+async def test_what_lies_below_the_subject_goes_with_it() -> None:
+    """A slot's lease, when its site is gone; not that of a site whose name only begins alike."""
+    slots = document(subject=SITE.replace("/web", "/*/slots/*"))
+    made = scene(sites=document(), slots=slots, gone=gone("rule:slots"))
+    slot = f"{SITE}/slots/a"
+    made.resources.put(slot, OTHER_APP)
+    await deliver(made, subject=slot)
+    made.resources.delete(SITE)
+    await deliver(made, DELETED, f"{SITE[:-1]}")
+    assert 1 == len(active(made))
+    await deliver(made, DELETED)
+    assert [] == active(made)
+
+
+async def test_leases_granted_at_or_below_a_deleted_resource_end_by_scope() -> None:
+    """Whoever has issued them, and of whatever kind; those above it stay."""
+    made = scene(gone=gone("scope"))
+    made.roles.keep(role())
+    target = principal_target(1)
+    at_site = replace(target, azure_roles=tuple(replace(each, scope=Scope(SITE)) for each in target.azure_roles))
+    made.roles.keep(role(at_site, name=RoleName("sited")))
+    above = await issue(made.ports, request(), IssueRequest(RoleName("web")))
+    below = await issue(made.ports, request(), IssueRequest(RoleName("sited")))
+    await deliver(made, DELETED)
+    await deliver_all(made, pause=15)
+    assert 2 == len(active(made))
+    made.resources.delete(SITE)
+    await deliver(made, DELETED)
+    assert [above.lease.id] == [each.id for each in active(made)]
+    assert State.ENDING is made.leases.rows[below.lease.id].state
+
+
+async def test_a_deletion_of_which_no_event_came_is_found_by_the_reconciliation() -> None:
+    """If some rule revokes it. Otherwise the lease lives as long as it would."""
+    made = with_rules()
+    await deliver(made)
+    made.resources.delete(SITE)
+    await reconcile(made.ports, "r")
+    assert [] == active(made)
+    unruled = scene()
+    await deliver(unruled)
+    unruled.resources.delete(SITE)
+    await reconcile(unruled.ports, "r")
+    assert 1 == len(active(unruled))
+
+
+async def test_the_reconciliation_looks_at_two_hundred_subjects_a_run() -> None:
+    """The oldest first, and forgets the records of leases that are over."""
+    made = with_rules()
+    await deliver(made)
+    made.resources.delete(SITE)
+    await reconcile(made.ports, "r")
+    made.clock.jump(3601)
+    await reconcile(made.ports, "r")
+    assert {} == made.rule_leases.rows
+
+
+async def test_a_deleted_rules_leases_stay_unless_they_are_revoked() -> None:
+    """A repeat ends those that a dead worker has left."""
+    made = scene()
+    await deliver(made)
+    name, admin = PolicyName("sites"), request(ADMINISTRATOR)
+    await delete_event_rule(made.ports, admin, name)
+    assert 1 == len(active(made))
+    with pytest.raises(NotFound):
+        await delete_event_rule(made.ports, admin, name)
+    await delete_event_rule(made.ports, admin, name, revoking=True)
+    assert [] == active(made)
+    with pytest.raises(NotFound):
+        await delete_event_rule(made.ports, admin, name, revoking=True)

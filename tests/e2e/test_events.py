@@ -1,0 +1,83 @@
+"""Events from the queue, whole: a site is made, an identity gets what a rule says, the site is deleted, and it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue.aio import QueueClient
+
+from shared.core.message import EVENTS
+from tests.e2e.conftest import Deployment
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ROLE, RULE, GONE = "site-reader", "sites", "sites-gone"
+WRITTEN, DELETED = "Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resources.ResourceDeleteSuccess"
+
+
+async def published(deployment: Deployment, event: dict[str, Any]) -> None:
+    """Puts an event where Event Grid puts it."""
+    connection = deployment.stack.environment()["AzureWebJobsStorage"]
+    async with QueueClient.from_connection_string(connection, EVENTS) as queue:
+        with suppress(ResourceExistsError):
+            await queue.create_queue()
+        await queue.send_message(base64.b64encode(json.dumps(event).encode()).decode())
+
+
+async def states(deployment: Deployment) -> list[str]:
+    """Those of the rule's leases."""
+    found = await (await deployment.broker("admin")).must("GET", f"leases?role={ROLE}&state=all")
+    return [each["state"] for each in found["leases"]]
+
+
+async def becoming(deployment: Deployment, expected: list[str]) -> None:
+    """Returns once they are so. Sweeps come, as a timer has them come."""
+    async with asyncio.timeout(60):
+        while await states(deployment) != expected:
+            await asyncio.sleep(1)
+            await deployment.sweep()
+
+
+async def test_a_site_is_made_and_deleted(deployment: Deployment) -> None:
+    """By events in both schemas. One about a site that was never there does nothing."""
+    admin, subscription = await deployment.broker("admin"), deployment.app.rpartition("/resourceGroups/")[0]
+    site = f"{deployment.app}/providers/Microsoft.Web/sites/shop"
+    document = {
+        "type": "role_grant",
+        "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
+        "bound_service_principal_ids": [deployment.object_id("vm-web")],
+    }
+    await admin.must("PUT", f"roles/{ROLE}", document)
+    rule = {"source": subscription, "types": [WRITTEN], "subject": site.replace("/shop", "/*")}
+    issue = {"issue": {"role": ROLE, "holder": deployment.object_id("vm-web"), "within": "subject.id"}}
+    await admin.must("PUT", f"event-rules/{RULE}", rule | {"action": issue})
+    await admin.must("PUT", f"event-rules/{GONE}", rule | {"types": [DELETED], "action": {"revoke": {"of": f"rule:{RULE}"}}})
+
+    await deployment.visitor.control("POST", "resources", {"id": site})
+    grid = {"id": "1", "topic": subscription, "subject": site, "eventTime": "2026-01-01T00:00:00Z", "dataVersion": "2"}
+    await published(deployment, grid | {"eventType": WRITTEN, "data": {"operationName": "Microsoft.Web/sites/write"}})
+    await published(deployment, grid | {"id": "2", "eventType": WRITTEN, "data": {}})
+    await becoming(deployment, ["active"])
+    web = await deployment.broker("vm-web")
+    (listed,) = (await web.must("GET", f"leases?role={ROLE}"))["leases"]
+    lease = await web.must("GET", f"leases/{listed['id']}")
+    assert ([site], {"event": "1", "rule": RULE, "subject": site}) == (
+        lease["scopes"],
+        lease["metadata"] | {"event": "1"},
+    )
+
+    await deployment.visitor.control("DELETE", "resources", {"id": site})
+    cloud = {"specversion": "1.0", "id": "3", "source": subscription, "type": DELETED, "subject": site}
+    await published(deployment, cloud)
+    await becoming(deployment, ["ended"])
+    events = [each for each in (await admin.must("GET", "audit"))["events"] if each["operation"] == "event"]
+    assert {RULE, GONE} == {each["rule"] for each in events}
+    for name in (GONE, RULE):
+        await admin.must("DELETE", f"event-rules/{name}")
+    await admin.must("DELETE", f"roles/{ROLE}")
