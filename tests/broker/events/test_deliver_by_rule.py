@@ -35,8 +35,8 @@ from tests.support.deliveries import SHARED, lying
 def delivering(**changes: Any) -> World:
     """A role of secrets that lie in a vault, one for each holder."""
     delivery = Delivery(**({"vaults": (VAULT, OTHER_VAULT), "name": SHARED} | changes))
-    kept = bobs_role(principal_target(1, 0, ready="token"), delivery=delivery, delivers_since=START)
-    return scene(of=kept, sites=document(), gone=gone())
+    secrets = bobs_role(principal_target(1, 0, ready="token"), delivery=delivery, delivers_since=START)
+    return scene(of=secrets, sites=document(), gone=gone())
 
 
 def into(vault: str = "", **changes: Any) -> dict[str, Any]:
@@ -114,8 +114,8 @@ async def test_a_rule_whose_holder_would_get_nothing_is_refused(
 async def test_nothing_is_issued_that_would_be_answered_to_nobody() -> None:
     """The role has changed since the rule was written."""
     made = delivering()
-    (kept,) = await made.roles.list()
-    made.roles.keep(replace(kept, delivery=Delivery((VAULT,))))
+    (former,) = await made.roles.list()
+    made.roles.keep(replace(former, delivery=Delivery((VAULT,))))
     await deliver(made)
     assert (["event_denied"], {}) == (codes(made), made.leases.rows)
     assert await made.rule_leases.denied_since("sites") is not None
