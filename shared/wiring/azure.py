@@ -150,7 +150,8 @@ class AzureParts:
 
         events, schema = self.settings.events, f"{self.settings.callers.public_url}/api/v1/events/schema"
         limiter = RateLimiter("the topic of events", LIMIT, self.clock)
-        return EventGridPublisher(events.topic, events.source, schema, self.credential, self.transport, limiter, self.retry)
+        through = self._by_own_names if self.settings.data_plane.gateway else self.transport
+        return EventGridPublisher(events.topic, events.source, schema, self.credential, through, limiter, self.retry)
 
     @cached_property
     def probe(self) -> TokenProbe:
@@ -221,13 +222,20 @@ class AzureParts:
 
     @cached_property
     def _vaults(self) -> KeyVault:
-        from shared.cloud.connections import azure_transport
         from shared.cloud.key_vault.vaults import KeyVault
 
-        data = self.settings.data_plane
-        # Another PUT is another version of a secret.
-        transport = azure_transport(gateway=data.gateway, repeats=False)
-        return KeyVault(self.credential, transport, data.hosts.vault_suffix, self.settings.azure.tenant_id)
+        suffix = self.settings.data_plane.hosts.vault_suffix
+        return KeyVault(self.credential, self._by_own_names, suffix, self.settings.azure.tenant_id)
+
+    @cached_property
+    def _by_own_names(self) -> InTime:
+        """Connections to services that have names of their own: through the gateway, if there is one.
+
+        Nothing is sent twice: another ``PUT`` is another version of a secret.
+        """
+        from shared.cloud.connections import azure_transport
+
+        return azure_transport(gateway=self.settings.data_plane.gateway, repeats=False)
 
     @cached_property
     def client(self) -> httpx.AsyncClient:
