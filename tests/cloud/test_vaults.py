@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.keyvault.secrets._shared import http_challenge_cache
 
 from shared.cloud.azure_connections import InTime
 from shared.cloud.entra.identity import broker_credential
@@ -63,6 +64,8 @@ async def on_azure(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         cloud.control(
             "POST", "role-assignments", {"identity": "leasehold", "role": "Leasehold Courier (app)", "scope": made["id"]}
         )
+    # The library remembers challenges for the whole process: those of another cloud's vaults, too.
+    http_challenge_cache.clear()
     clock, tenant = SystemClock(), ObjectId(cloud.document["tenant_id"])
     transport = InTime(gateway=cloud.endpoints["all_tls"], repeats=False)
     async with transport:

@@ -34,18 +34,19 @@ class Expected:
 
 EXPECTED = (
     Expected(
-        ("write_role", "write_auth_role", "write_policy", "write_configuration"),
+        ("write_role", "write_auth_role", "write_policy", "write_rule", "write_configuration"),
         ("400", "412"),
         "A document is checked against settings (allowed tenants, the longest lifetime), other documents and Azure. Texts have"
         " rules beside their patterns. A condition on the version seldom holds.",
     ),
     Expected(
-        ("delete_role", "delete_auth_role", "delete_policy"),
+        ("delete_role", "delete_auth_role", "delete_policy", "delete_rule"),
         ("400", "412"),
         "A condition on the version seldom holds. Schemathesis also sends an entity tag without quotes, which the pattern"
         " of the header excludes, and takes it for a good one.",
     ),
-    Expected(("read_role", "read_auth_role", "read_policy"), ("400",), "The same entity tags without quotes."),
+    Expected(("read_role", "read_auth_role", "read_policy", "read_rule"), ("400",), "The same entity tags without quotes."),
+    Expected(("events_handshake",), ("405",), "Whose origin may publish is a setting."),
     Expected(
         ("collect_credential",),
         ("400", "410"),
