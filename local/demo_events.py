@@ -46,8 +46,8 @@ async def _an_operator_writes_rules(story: Telling, scope: str, site: str) -> No
     await admin.must("PUT", f"event-rules/{_MADE}", rule | {"types": [_WRITTEN], "action": issue})
     await admin.must("PUT", f"event-rules/{_GONE}", rule | {"types": [_DELETED], "action": {"revoke": {"of": f"rule:{_MADE}"}}})
     await control("POST", "topics", {"name": "changes", "kind": "system", "source": scope})
-    told = {"name": "to-leasehold", "topic": "changes", "schema": "EventGridSchema", "destination": {"queue": "events"}}
-    await control("POST", "subscriptions", told | {"types": [_WRITTEN, _DELETED]})
+    to_broker = {"name": "to-leasehold", "topic": "changes", "schema": "EventGridSchema", "destination": {"queue": "events"}}
+    await control("POST", "subscriptions", to_broker | {"types": [_WRITTEN, _DELETED]})
     story.note(f"rule {_MADE}: {json.dumps(issue)}")
 
 
