@@ -245,6 +245,15 @@ async def test_a_user_assigned_identity_asks_for_itself() -> None:
     assert FederatedIdentity(**own) == one.world.ports.kinds.used_by(one.footprint)
 
 
+@pytest.mark.parametrize(("is_own", "expected"), [(True, ("AADSTS700231",)), (False, None)])
+async def test_an_identity_is_told_which_refusal_stays(is_own: bool, expected: object) -> None:  # noqa: FBT001 - a parameter
+    """A token that was itself got by federation is no assertion. Another issuer's tokens are not got so."""
+    one = job("federated")
+    one.order = replace(one.order, asked=asked("federated", {} if is_own else {"federated_identity": WORKLOAD.document()}))
+    one.footprint = one.issuer.plan(one.order)
+    assert expected == (await one.mint()).fields().get("hopeless_on")
+
+
 def test_another_caller_has_no_tokens_that_would_do() -> None:
     """Then the answer says which kinds can serve it."""
     with pytest.raises(Conflict) as caught:
