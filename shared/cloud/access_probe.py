@@ -38,6 +38,9 @@ _PERMISSIONS = "2022-04-01"
 _STORAGE_VERSION = "2023-11-03"
 """Azure Storage takes tokens with a version only:
 https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory#call-storage-operations-with-oauth-tokens"""
+_JSON = "application/json"
+"""Without it, tables are answered as Atom, which they refuse with 415 under such a version:
+https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations"""
 _MOST_BYTES = 1 << 20
 """Of a body. The list of permissions is shorter, and a probe may name a blob of any size."""
 _MOST_PAGES = 10
@@ -163,6 +166,8 @@ class AccessProbe:
         kind = self.hosts.kind_of(host)
         if kind is not None and kind.is_storage:
             headers["x-ms-version"] = _STORAGE_VERSION
+        if kind is HostKind.TABLE:
+            headers["Accept"] = _JSON
         if self.gateway:
             url = self.gateway + url.removeprefix(f"https://{host}")
             headers["Host"], extensions["sni_hostname"] = host, host

@@ -33,6 +33,7 @@ PERMISSIONS = PermissionsLook(SCOPE, frozenset({READER.digest}))
 BLOB = ProbeLook("https://acct.blob.core.windows.net/c?restype=container&comp=list", "https://storage.azure.com")
 VAULT = ProbeLook("https://vault1.vault.azure.net/secrets?maxresults=1", "https://vault.azure.net", (200, 204))
 GROUPS = ProbeLook("https://management.azure.com/subscriptions/x/resourcegroups?api-version=1", "https://management.azure.com")
+TABLE = ProbeLook("https://acct.table.core.windows.net/Tables", "https://storage.azure.com")
 
 
 @dataclass
@@ -128,6 +129,12 @@ async def test_a_probe_is_read_where_it_is(probe: AccessProbe, cloud: Cloud, loo
     (call, *_) = cloud.reads
     assert ("GET", look.url, version) == (call.method, str(call.url), call.headers.get("x-ms-version"))
     assert [f"{look.resource}/.default"] == parse_qs(cloud.sign_ins[0].content.decode())["scope"]
+
+
+async def test_a_probe_of_a_table_asks_for_json(probe: AccessProbe, cloud: Cloud) -> None:
+    """Asked for anything, tables answer 415 ``AtomFormatNotSupported``, whoever asks."""
+    assert await sees(probe, TABLE)
+    assert {"application/json"} == {each.headers["Accept"] for each in cloud.reads}
 
 
 @pytest.mark.parametrize(
