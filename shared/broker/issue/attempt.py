@@ -68,8 +68,10 @@ class Attempt:
             return await self._out_of_time(failure)
         proven = await self._prove(credential)
         # Before the credential leaves: what it signs in as must never be taken for a caller.
-        principals = self.minting.kind.schema.principals(self.minting.learned)
-        await self.ports.leased.note(principals, self.minting.order.lease_id)
+        principals = self.minting.kind.schema.principals
+        # Those of a lease out of a pool were noted before it came to stand there.
+        noted = principals(self.minting.planned) if self.minting.order.claimed else frozenset()
+        await self.ports.leased.note(principals(self.minting.learned) - noted, self.minting.order.lease_id)
         if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
             return await (self._leave_prepared if self.delivering is None else self._leave_to_queue)(self.preference)
         try:
