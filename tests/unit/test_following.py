@@ -45,8 +45,8 @@ async def test_a_failure_is_that_of_all_who_wait_and_of_nobody_else() -> None:
     work, following = Work(), Following[int]()
     work.failure = ValueError()
     work.done.set()
-    told = await asyncio.gather(*(following.run("a", work) for _ in range(2)), return_exceptions=True)
-    assert [ValueError] * 2 == [type(each) for each in told]
+    failures = await asyncio.gather(*(following.run("a", work) for _ in range(2)), return_exceptions=True)
+    assert [ValueError] * 2 == [type(each) for each in failures]
     work.failure = None
     assert 2 == await following.run("a", work)
 
