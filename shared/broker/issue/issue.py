@@ -97,7 +97,7 @@ async def issue(
     ``preference`` the caller waits for as long as an issue may take, and takes a credential that is not proven. With one, the
     answer is ``Accepted`` if the credential is not made and proven in the time that the caller waits.
     """
-    ask = _Request(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key)
+    ask = _CallersAsk(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key)
     for _ in range(_DECISIONS):
         with suppress(_RoleWrittenError):
             return await _issue(ports, actor, wanted, ask, preference)
@@ -105,7 +105,7 @@ async def issue(
 
 
 async def _issue(
-    ports: Ports, actor: Actor, wanted: IssueRequest, ask: _Request, preference: Preference | None
+    ports: Ports, actor: Actor, wanted: IssueRequest, ask: _CallersAsk, preference: Preference | None
 ) -> Issued | Accepted:
     """Decides, and issues. Raises as ``issue``, and ``_RoleWrittenError``."""
     key = ask.key
@@ -143,7 +143,7 @@ class _RoleWrittenError(Exception):
 
 
 @dataclass(slots=True)
-class _Request:
+class _CallersAsk:
     """One ask, however often it is decided on. ``answers_by``: when the caller is to be answered, on the monotonic clock."""
 
     rate: AskRate
@@ -158,7 +158,7 @@ class _Issuing:
     ports: Ports
     actor: Actor
     filled: Filled
-    ask: _Request
+    ask: _CallersAsk
     preference: Preference | None
 
     async def clean_up(self, failure: LeaseholdError, opened: Opened, attempt: Attempt) -> None:
