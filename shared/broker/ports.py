@@ -13,7 +13,8 @@ from shared.core.access.decide import Decision, as_document
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.limits import Limits
-from shared.core.names import ObjectId
+from shared.core.names import LeaseId, ObjectId
+from shared.core.pool import Hint
 from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, DirectoryLookups, Policies, Subjects
 from shared.core.ports.audit import Audit
 from shared.core.ports.callers import CallerRecords
@@ -32,8 +33,10 @@ from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
 from shared.kinds.delivering import Courier
 from shared.kinds.registry import Kinds
+from shared.resilience.following import Following
 from shared.resilience.outages import Outages
 from shared.resilience.pace import Pace
+from shared.resilience.recent import Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,12 @@ class Ports:
     """Returns the services that refuse the broker's own identity to this worker, each with the instant since which it does."""
     pace: Pace = field(default_factory=Pace)
     """How long this worker's last preparations took."""
+    tried: Recent[LeaseId] = field(default_factory=Recent)
+    """Leases of pools that this worker's requests have tried to take."""
+    hints: Following[Sequence[Hint]] = field(default_factory=Following)
+    """Reads of the hints at what stands in pools, by role: claims at once share them."""
+    refills: Following[None] = field(default_factory=Following)
+    """Messages that a role's pool is to be filled, by role."""
     admitted: Callable[[], Awaitable[None]] = field(default=nobody_asks)
     """Returns when the caller is admitted. A verb waits for it beside its first read for the caller."""
 

@@ -269,6 +269,8 @@ class Minted:
     """Whether the credential was accepted while it was made: nothing is left to prove."""
     unchanged: bool = False
     """If the order is ``rotating``: whether the credential is the one of before. What was proven of that still holds."""
+    maybe_more: bool = False
+    """Whether an answer was lost, so that there may be another credential, of which nobody knows more than the lease's id."""
 
 
 class Issuer(PartIssuer, Protocol):

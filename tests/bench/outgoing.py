@@ -14,12 +14,17 @@ from unittest import mock
 import httpx
 
 from shared.cloud.azure_connections import InTime
+from shared.resilience.following import Following
 from tests.bench.figures import Interval
 
 type _Send = Callable[..., Awaitable[Any]]
+type _Run = Callable[..., Awaitable[Any]]
 
 OF_ONE: ContextVar[list[Interval] | None] = ContextVar("of_one", default=None)
-"""When requests were under way for the work in this context, where there is other work beside it."""
+"""When requests were under way for the work in this context, where there is other work beside it.
+
+A request that is made once for several of them counts for each, from its ask on.
+"""
 
 
 @dataclass(slots=True)
@@ -47,6 +52,7 @@ def watched() -> Iterator[Outgoing]:
     with (
         mock.patch.object(httpx.AsyncHTTPTransport, "handle_async_request", _observed(seen, of_httpx)),
         mock.patch.object(InTime, "send", _observed(seen, _whole(seen, of_azure))),
+        mock.patch.object(Following, "run", _observed_by_each(Following.run)),
     ):
         yield seen
 
@@ -59,6 +65,25 @@ def _observed(seen: Outgoing, send: _Send) -> _Send:
         finally:
             own = OF_ONE.get()
             (seen.intervals if own is None else own).append((began, time.perf_counter()))
+
+    return observed
+
+
+def _observed_by_each(run: _Run) -> _Run:
+    shared: list[Interval] = []
+
+    async def observed(following: Any, key: Any, work: Callable[[], Awaitable[Any]]) -> Any:
+        async def for_all() -> Any:
+            if OF_ONE.get() is not None:
+                OF_ONE.set(shared)
+            return await work()
+
+        began, own = time.perf_counter(), OF_ONE.get()
+        try:
+            return await run(following, key, for_all)
+        finally:
+            if own is not None:
+                own += [(max(began, start), end) for start, end in shared if end > began]
 
     return observed
 

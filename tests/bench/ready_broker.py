@@ -38,6 +38,8 @@ from tests.machine.azure import ARM, ENTRA
 from tests.machine.on_azure import POOLED, BrokerOnAzure
 
 PROFILE, SEED = "typical", 5
+REGIONS = "typical_regions"
+"""The profile in which Entra ID is in another region as well, of which the broker sees nothing."""
 STORAGE = 0.01
 """Seconds that a call to Table or Queue storage takes: the order of magnitude within a region."""
 IN_AZURE = ("entra", "graph", "arm", "blob")
@@ -151,11 +153,11 @@ class Scene:
         yield made
         made += self.on.calls.made[begin:]
 
-    def accepts(self, credential: Mapping[str, str], *, everywhere: bool) -> bool:
-        """Whether every replica accepts it now: Entra ID's, and with ``everywhere`` those that judge the role at its scope."""
+    def refusals(self, credential: Mapping[str, str], *, everywhere: bool) -> list[str]:
+        """The replicas that refuse it now: Entra ID's, and with ``everywhere`` those that judge the role at its scope."""
         body = dict(credential) | ({"arm_scope": self.scope} if everywhere else {})
         verdicts: Any = judge(self.on.azure.world, HttpRequest("POST", "/judge", body=json.dumps(body).encode()), ENTRA).body
-        return bool(verdicts["accepted"])
+        return [name for name, refusal in verdicts["replicas"].items() if refusal is not None]
 
     def accepted_at(self, credential: Mapping[str, str], began: float, *, everywhere: bool) -> float:
         """The instant from which every replica has what the credential needs, looked up in the replicas' own future.
@@ -171,7 +173,7 @@ class Scene:
                 middle = (low + high) / 2
                 for each in seen:
                     each.now = partial(float, middle)
-                low, high = (low, middle) if self.accepts(credential, everywhere=everywhere) else (middle, high)
+                low, high = (middle, high) if self.refusals(credential, everywhere=everywhere) else (low, middle)
         finally:
             for each in seen:
                 each.now = now
@@ -183,13 +185,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*, blobs: bool = False) -> AsyncIterator[Scene]:
+async def scene(*, blobs: bool = False, profile: str = PROFILE) -> AsyncIterator[Scene]:
     """A broker with nothing issued, and without any pool but that of the role that is measured.
 
     From here on calls take their time. With ``blobs`` the role is over a storage account.
     """
     logging.disable(logging.ERROR)
-    on = await asyncio.to_thread(BrokerOnAzure, profile=PROFILE, seed=SEED)
+    on = await asyncio.to_thread(BrokerOnAzure, profile=profile, seed=SEED)
     world = on.azure.world
     scope, granted = f"/subscriptions/{world.subscription_id}/resourceGroups/data", "Reader"
     if blobs:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from local.cloud.disturbances.profiles import ELSEWHERE
 from shared.core import ownership
 from shared.core.directory import NewApplication
 from shared.core.errors import Absent, AmbiguousRefusal
@@ -21,7 +22,7 @@ from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from shared.resilience.retry import SAFE_TO_REPEAT
 from tests.bench.figures import Figure, Target, percentile
-from tests.bench.ready_broker import ARM_SCOPE, IN_AZURE, Scene, Writes, scene, writes
+from tests.bench.ready_broker import ARM_SCOPE, IN_AZURE, PROFILE, REGIONS, Scene, Writes, scene, writes
 
 _PATIENCE = 180.0
 _MAY_PASS = (*SAFE_TO_REPEAT, Absent, AmbiguousRefusal)
@@ -33,12 +34,12 @@ class Got:
     """What came of one lease, in seconds since it was asked for.
 
     ``answered``: there was a credential that was said to work. ``truth``: every replica had all that it needs; 0 if that was so
-    before. ``accepted``: whether every replica accepted it as it was answered.
+    before. ``refused_by``: the replicas that refused it as it was answered.
     """
 
     answered: float
     truth: float
-    accepted: bool
+    refused_by: Sequence[str]
     writes: Writes
     calls: int
     """To Azure."""
@@ -49,6 +50,16 @@ class Got:
         return max(self.answered, self.truth)
 
     @property
+    def accepted(self) -> bool:
+        """Whether every replica accepted it as it was answered."""
+        return not self.refused_by
+
+    @property
+    def accepted_here(self) -> bool:
+        """Whether every replica did that the broker can meet."""
+        return all(name.startswith(f"{ELSEWHERE}/") for name in self.refused_by)
+
+    @property
     def late(self) -> float:
         """How much later than the truth it was answered; negative if too early."""
         return self.answered - self.truth
@@ -56,12 +67,16 @@ class Got:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """``above_truth``: seconds more than the truth; else ``p50`` and ``p95`` are seconds. ``wrong`` in percent."""
+    """``above_truth``: seconds more than the truth; else ``p50`` and ``p95`` are seconds. ``wrong`` in percent.
+
+    ``wrong_here``: of what the broker can meet, where there is another region.
+    """
 
     above_truth: float | None = None
     p50: float | None = None
     p95: float | None = None
     wrong: float | None = None
+    wrong_here: float | None = None
     graph: int | None = None
     arm: int | None = None
 
@@ -100,10 +115,10 @@ async def _naive(on: Scene, target: ServicePrincipalTarget) -> Got:
 
 
 def _got(on: Scene, credential: Mapping[str, str], began: float, made: Sequence[Any], *, everywhere: bool) -> Got:
-    answered, accepted = on.seconds() - began, on.accepts(credential, everywhere=everywhere)
+    answered, refused_by = on.seconds() - began, on.refusals(credential, everywhere=everywhere)
     truth = on.accepted_at(credential, began, everywhere=everywhere) - began
     to_azure = sum(call.service in IN_AZURE for call in made)
-    return Got(answered, truth, accepted, writes([*made]), to_azure)
+    return Got(answered, truth, refused_by, writes([*made]), to_azure)
 
 
 async def _lease(on: Scene, *, everywhere: bool) -> Got:
@@ -116,8 +131,8 @@ async def _lease(on: Scene, *, everywhere: bool) -> Got:
     return _got(on, {"client_id": credential.client_id, **proof}, began, made, everywhere=everywhere)
 
 
-async def _cold(issues: int, ready: str, *, blobs: bool = False) -> list[Got]:
-    async with scene(blobs=blobs) as on:
+async def _cold(issues: int, ready: str, *, blobs: bool = False, profile: str = PROFILE) -> list[Got]:
+    async with scene(blobs=blobs, profile=profile) as on:
         await on.put(ready=ready)
         return [await _lease(on, everywhere=ready == "access") for _ in range(issues)]
 
@@ -125,6 +140,11 @@ async def _cold(issues: int, ready: str, *, blobs: bool = False) -> list[Got]:
 async def cold_token(issues: int) -> list[Got]:
     """A secret, made as it is asked for, and seen to sign in."""
     return await _cold(issues, "token")
+
+
+async def cold_regions(issues: int) -> list[Got]:
+    """The same, where Entra ID is in another region as well."""
+    return await _cold(issues, "token", profile=REGIONS)
 
 
 async def cold_access(issues: int) -> list[Got]:
@@ -137,10 +157,10 @@ async def cold_blobs(issues: int) -> list[Got]:
     return await _cold(issues, "access", blobs=True)
 
 
-async def _pooled(issues: int, *, everywhere: bool, **fields: Any) -> list[Got]:
+async def _pooled(issues: int, *, everywhere: bool, profile: str = PROFILE, **fields: Any) -> list[Got]:
     """From a full pool, which is filled again when it is empty: only what the claims take is counted."""
     found: list[Got] = []
-    async with scene() as on:
+    async with scene(profile=profile) as on:
         await on.put(pool={"size": MAX_SIZE}, **fields)
         while len(found) < issues:
             wanted = min(MAX_SIZE, issues - len(found))
@@ -155,9 +175,15 @@ async def pool_and_secret(issues: int) -> list[Got]:
     return await _pooled(issues, everywhere=False, ready="token")
 
 
-async def pool_and_token(issues: int) -> list[Got]:
+async def pool_and_token(issues: int, profile: str = PROFILE) -> list[Got]:
     """Nothing is made as it is asked for, and what stands in the pool was seen to work in Resource Manager."""
-    return await _pooled(issues, everywhere=True, ready="access", credential="token", token_scopes=[ARM_SCOPE])
+    fields = {"ready": "access", "credential": "token", "token_scopes": [ARM_SCOPE]}
+    return await _pooled(issues, everywhere=True, profile=profile, **fields)
+
+
+async def pool_and_regions(issues: int) -> list[Got]:
+    """The same, where Entra ID is in another region as well."""
+    return await pool_and_token(issues, REGIONS)
 
 
 COLUMNS: Mapping[str, tuple[Callable[[int], Awaitable[list[Got]]], Targets]] = {
@@ -167,6 +193,8 @@ COLUMNS: Mapping[str, tuple[Callable[[int], Awaitable[list[Got]]], Targets]] = {
     "cold access to blobs": (cold_blobs, Targets(wrong=1.5, graph=3, arm=1)),
     "pool + secret": (pool_and_secret, Targets(p50=25, p95=65, wrong=0.5, graph=1, arm=0)),
     "pool + token": (pool_and_token, Targets(p50=0.5, p95=1.5, wrong=0, graph=0, arm=0)),
+    "cold token, two regions": (cold_regions, Targets(wrong_here=0.5, graph=3, arm=1)),
+    "pool + token, two regions": (pool_and_regions, Targets(wrong_here=0, graph=0, arm=0)),
 }
 
 
@@ -188,9 +216,13 @@ def figures(column: str, found: Sequence[Got]) -> Iterator[Figure]:
         usable, name = percentile([each.usable for each in found], share), f"p{100 * share:.0f}"
         yield Figure(f"{column}: until every replica accepts, {name}", usable, "s", _at_most(limit))
         yield Figure(f"{column}: the truth, {name}", truth, "s")
-        yield Figure(f"{column}: answered after the truth, {name}", percentile([each.late for each in found], share), "s")
+        late = percentile([each.late for each in found], share)
+        yield Figure(f"{column}: answered after the truth, {name}", late, "s", _at_most(wanted.above_truth))
     wrong = 100 * sum(not each.accepted for each in found) / len(found)
     yield Figure(f"{column}: answered, and some replica refuses", wrong, "%", _at_most(wanted.wrong))
+    if wanted.wrong_here is not None:
+        wrong = 100 * sum(not each.accepted_here for each in found) / len(found)
+        yield Figure(f"{column}: answered, and some replica of its region refuses", wrong, "%", _at_most(wanted.wrong_here))
     for name, limit, written in (("Graph", wanted.graph, "graph"), ("ARM", wanted.arm, "arm")):
         counts = [float(getattr(each.writes, written)) for each in found]
         yield Figure(f"{column}: writes to {name} at issue, p50", percentile(counts, 0.5), "calls", _at_most(limit))

@@ -11,7 +11,6 @@ from shared.core.access.bounds import Bounds
 from shared.core.errors import (
     DefinitionGone,
     Forbidden,
-    Interrupted,
     LeaseholdError,
     Malformed,
     RoleOutdated,
@@ -261,7 +260,7 @@ async def test_a_definition_that_is_gone_leaves_the_template_as_it_was() -> None
 
 
 async def test_a_role_that_changes_between_look_and_activation_makes_nothing() -> None:
-    """Its bounds have shrunk: the caller comes again, and is told by the role of now."""
+    """Its bounds have shrunk: the ask is decided on again, and refused by the role of now."""
     made = scene()
 
     def shrink(call: MadeCall) -> None:
@@ -269,7 +268,6 @@ async def test_a_role_that_changes_between_look_and_activation_makes_nothing() -
             made.roles.keep(role(target({"group": {**GROUP, "allowed": ["shared"]}, "account": ACCOUNT})))
 
     made.calls.watch = shrink
-    with pytest.raises(Interrupted):
+    with pytest.raises(ParameterNotAllowed):
         await issued(made, ask=asking(**VALUES))
     assert ({}, []) == (made.leases.rows, made.leftovers())
-    await refused(made, ParameterNotAllowed, None, **VALUES)

@@ -317,7 +317,7 @@ async def delete(scene: World, *, revoking: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ordinal", "error"), [(3, Forbidden), (4, Forbidden), (6, Interrupted), (10, Interrupted), (12, Interrupted)]
+    ("ordinal", "error"), [(3, Forbidden), (4, Forbidden), (6, Forbidden), (10, Interrupted), (12, Interrupted)]
 )
 async def test_a_role_that_is_deleted_meanwhile_gives_no_credential(
     scene: World, ordinal: int, error: type[LeaseholdError]

@@ -132,6 +132,19 @@ async def test_of_a_lost_race_nothing_is_written(
         assert before == await stored(library)
 
 
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "in a transaction"])
+async def test_a_row_that_has_changed_takes_one_request(storage_connection: str, wire: Wire, count: int) -> None:
+    """Storage's word is enough: callers that want the same row meet it often."""
+    own, table, library, _ = both(storage_connection, wire)
+    async with own, library:
+        (version, *_) = await table.write([create(row("it"))])
+        await table.write([update(row("it", New=1), version)])
+        wire.sent.clear()
+        with pytest.raises(LostRace):
+            await table.write([update(row("it", Late=2), version), *(put(row(f"{number}")) for number in range(1, count))])
+    assert [None] == wire.agents
+
+
 async def test_a_table_that_is_missing_is_made(storage_connection: str, wire: Wire) -> None:
     """By its first write, alone or not."""
     own, _, library, _ = both(storage_connection, wire)
@@ -221,8 +234,12 @@ GARBLED = {
     "no version of a row that is there now": PART.format("204 No Content", "") * 2,
     "half of an answer": (PART.format("204 No Content", "") * 2)[:-100],
 }
+CHANGED = (
+    '{"odata.error":{"code":"UpdateConditionNotSatisfied","message":{"value":"0:The update condition was not satisfied."}}}'
+)
 NOT_DONE = {
-    "a refused one": PART.format("412 Precondition Failed", ""),
+    "a refused one, and storage does not say why": PART.format("412 Precondition Failed", ""),
+    "one that has changed, among others": PART.format("204 No Content", "") + PART.format("412 It Has Changed", "") + CHANGED,
     "a refused one among them": PART.format("204 No Content", "") + PART.format("404 Not Found", ""),
     "one that failed": PART.format("204 No Content", "") + PART.format("500 Internal Server Error", ""),
 }
@@ -232,6 +249,19 @@ NOT_DONE = {
 async def test_of_a_transaction_of_which_a_part_was_refused_nothing_is_done(body: str) -> None:
     """Whatever is said of the others. The library names what is wrong."""
     assert await Scripted(202, body.encode()).written(TWO) is None
+
+
+async def test_a_row_that_has_changed_is_a_lost_race() -> None:
+    """If storage itself says so, of a row alone or of a transaction."""
+    with pytest.raises(LostRace):
+        await Scripted(412, CHANGED.encode()).written(TWO[:1])
+    with pytest.raises(LostRace):
+        await Scripted(202, (PART.format("412 Precondition Failed", "") + CHANGED).encode()).written(TWO)
+
+
+async def test_a_proxys_412_says_nothing_of_a_row() -> None:
+    """The library asks again."""
+    assert await Scripted(412, b"<html>").written(TWO[:1]) is None
 
 
 @pytest.mark.parametrize("body", GARBLED.values(), ids=GARBLED)

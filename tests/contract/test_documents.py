@@ -55,3 +55,16 @@ async def test_documents_of_a_new_type_are_kept_beside_the_others(storage_connec
         assert await notes.delete("web", expected=Version(third.version))
         assert not await notes.delete("web", expected=ANY)
         assert [second] == list(await notes.list())
+
+
+async def test_each_read_finds_what_another_worker_has_written(storage_connection: str) -> None:
+    """Also where the document was deleted and made anew: what is known of a row holds for its version alone."""
+    async with connect(storage_connection) as service:
+        own: Documents[Note] = TableDocuments(service, FixedIds(), NOTES)
+        others: Documents[Note] = TableDocuments(service, FixedIds(), NOTES)
+        for text in ("a", "b", "a"):
+            written = await others.put(Note("web", text), expected=ANY)
+            assert [written] * 2 == [await own.get("web") for _ in range(2)]
+        await others.delete("web", expected=ANY)
+        assert await own.get("web") is None
+        assert await others.put(Note("web", "a"), expected=ABSENT) == await own.get("web")

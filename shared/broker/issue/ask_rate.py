@@ -53,6 +53,7 @@ class AskRate:
     caller: CallerKey
     _line: _CallersLine
     _window: AskWindow = field(default_factory=AskWindow)
+    _is_counted: bool = False
 
     @classmethod
     def of(cls, ports: Ports, caller: Caller) -> AskRate:
@@ -61,9 +62,12 @@ class AskRate:
         return cls(ports, key, _lines.setdefault((id(ports.caller_records), key), _CallersLine()))
 
     async def beside[T](self, look_up: Awaitable[T]) -> T:
-        """As ``within_refusals``. Raises ``TooManyIssues`` as well, if the caller has issued too often."""
+        """As ``within_refusals``. Raises ``TooManyIssues`` as well, if the caller has issued too often.
+
+        An ask that is counted already had room.
+        """
         found = await self.within_refusals(look_up)
-        if self._most and (wait := self._wait(AskType.ISSUE, self._window)) is not None:
+        if self._most and not self._is_counted and (wait := self._wait(AskType.ISSUE, self._window)) is not None:
             raise TooManyIssues(retry_after=wait)
         return found
 
@@ -86,11 +90,13 @@ class AskRate:
         return found[0]
 
     async def count(self) -> int | None:
-        """Counts a lease that was opened. If others have used up the minute since the first look, returns the seconds to wait.
-
-        Raises ``Interrupted`` when others kept coming first; ``Upstream``.
+        """Counts a lease that was opened, once. If others have used up the minute since the first look, returns the seconds to
+        wait. Raises ``Interrupted`` when others kept coming first; ``Upstream``.
         """
-        return await self._count(AskType.ISSUE) if self._most else None
+        if self._is_counted or not self._most:
+            return None
+        self._is_counted = True
+        return await self._count(AskType.ISSUE)
 
     @property
     def _most(self) -> int:

@@ -68,10 +68,13 @@ class Attempt:
             return await self._out_of_time(failure)
         proven = await self._prove(credential)
         # Before the credential leaves: what it signs in as must never be taken for a caller.
-        principals = self.minting.kind.schema.principals(self.minting.learned)
-        await self.ports.leased.note(principals, self.minting.order.lease_id)
+        principals = self.minting.kind.schema.principals
+        # Those of a lease out of a pool were noted before it came to stand there.
+        noted = principals(self.minting.planned) if self.minting.order.claimed else frozenset()
+        await self.ports.leased.note(principals(self.minting.learned) - noted, self.minting.order.lease_id)
         if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
             return await (self._leave_prepared if self.delivering is None else self._leave_to_queue)(self.preference)
+        await self._remove_unheard()
         try:
             begins = await self._delivered(credential)
         except Upstream as failure:
@@ -89,9 +92,10 @@ class Attempt:
     async def _activated(self, credential: Credential, proven: Proven, begins: datetime | None) -> Issued:
         learned, ready, readiness, at = self.minting.learned, proven.ready, proven.readiness, proven.at
         ends = credential.ends_at
+        maybe_more = self.lock.lease.maybe_more_secrets or self.minting.maybe_more
         # Less may have been made than was planned.
         lease = await self.lock.release(
-            lambda it: self.ports.kinds.with_derived(it.knowing(learned)).activated(
+            lambda it: self.ports.kinds.with_derived(replace(it.knowing(learned), maybe_more_secrets=maybe_more)).activated(
                 begins or self.ports.now(), ready=ready, readiness=readiness, seen_at=at, tokens_until=ends
             )
         )
@@ -163,6 +167,17 @@ class Attempt:
         )
         return accepted(self.ports, lease)
 
+    async def _remove_unheard(self) -> None:
+        """Removes a credential whose answer was lost, as far as Azure shows it. What it does not show, a repeat looks for."""
+        if not self.minting.maybe_more:
+            return
+        order = replace(self.minting.order, rotating=True, fresh=True, deadline=self.ports.within(_REMOVAL))
+        keeping = self.minting.credential_id
+        try:
+            await self.minting.kind.issuer.remove_former(order, self.minting.learned, maybe_more=True, keeping=keeping)
+        except Upstream:
+            log.warning("lease %s may have a credential more until it ends", order.lease_id, exc_info=True)
+
     async def _remove_credential(self) -> bool:
         """Removes what was added, as far as possible at once. Returns whether certainly no credential is left."""
         if not self.minting.has_begun_credential:
@@ -176,7 +191,7 @@ class Attempt:
             return False
         order = replace(order, rotating=True, fresh=True, deadline=self.ports.within(_REMOVAL))
         try:
-            return await kind.issuer.remove_former(order, self.minting.learned, maybe_more=False)
+            return await kind.issuer.remove_former(order, self.minting.learned, maybe_more=self.minting.maybe_more)
         except Upstream:
             log.warning("lease %s may have a credential more until it is collected", order.lease_id, exc_info=True)
             return False

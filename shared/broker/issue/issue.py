@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+import math
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import overload
 
 from shared.broker.access import issuing_from
@@ -38,12 +40,15 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause
 from shared.core.names import RoleName
 from shared.core.parameters.errors import TargetMissing
-from shared.kinds.kind import Order
+from shared.core.role import Role
 from shared.resilience.tasks import both
 
 __all__ = ["IssueRequest", "Issued", "issue", "require_may_issue"]
 
 log = logging.getLogger(__name__)
+
+_DECISIONS = 3
+"""So often one request decides, if the role is written each time before its lease stands."""
 
 
 async def require_may_issue(ports: Ports, actor: Actor, role: RoleName) -> None:
@@ -92,22 +97,33 @@ async def issue(
     ``preference`` the caller waits for as long as an issue may take, and takes a credential that is not proven. With one, the
     answer is ``Accepted`` if the credential is not made and proven in the time that the caller waits.
     """
-    rate = AskRate.of(ports, actor.caller)
-    filled, generation, decision = await role_asked_for(ports, actor, wanted, rate)
+    ask = _CallersAsk(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key)
+    for _ in range(_DECISIONS):
+        with suppress(_RoleWrittenError):
+            return await _issue(ports, actor, wanted, ask, preference)
+    raise Interrupted
+
+
+async def _issue(
+    ports: Ports, actor: Actor, wanted: IssueRequest, ask: _CallersAsk, preference: Preference | None
+) -> Issued | Accepted:
+    """Decides, and issues. Raises as ``issue``, and ``_RoleWrittenError``."""
+    key = ask.key
+    filled, generation, decision = await role_asked_for(ports, actor, wanted, ask.rate)
     filled = replace(filled, role=filled.role.cut_to(ports.limits.max_ttl))
     order, planned = plan(ports, actor, wanted, filled, key)
-    waits_until = _waits_until(ports, order, deadline, preference)
-    order = replace(order, deadline=min(order.deadline, waits_until))
+    order = replace(order, deadline=min(order.deadline, ask.answers_by))
     opening = Opening(ports, filled, order, replace(planned, generation=generation), key)
-    issuing = _Issuing(ports, replace(actor, decision=decision), filled, rate, preference)
+    issuing = _Issuing(ports, replace(actor, decision=decision), filled, ask, preference)
     # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race.
     missing, opened = await both(missing_in_azure(ports, filled, planned.id), opening.next())
     while True:
+        ask.key = opening.key
         async with LeaseLock(ports, opened.lease) as lock:
             await issuing.look_again(opened, lock, missing)
             minting = Minting(ports.kinds.of(filled.role), opened.order, opened.lease.footprint)
             delivering = Delivering.of(ports, filled.role, opened.lease)
-            attempt = Attempt(ports, issuing.actor, lock, minting, preference, waits_until, delivering)
+            attempt = Attempt(ports, issuing.actor, lock, minting, preference, order.deadline, delivering)
             try:
                 made = attempt.carry_out()
                 return await made if opened.pooled is None else (await both(opened.refill(ports), made))[1]
@@ -116,10 +132,23 @@ async def issue(
         opened = await opening.next()
 
 
-def _waits_until(ports: Ports, order: Order, deadline: float | None, preference: Preference | None) -> float:
+def _answers_by(ports: Ports, deadline: float | None, preference: Preference | None) -> float:
     """When the caller is to be answered, on the monotonic clock. One that takes what is not proven waits for it to be made."""
-    until = order.deadline if deadline is None else min(order.deadline, deadline)
+    until = math.inf if deadline is None else deadline
     return until if preference is None or preference.is_lenient else min(until, ports.within(preference.seconds))
+
+
+class _RoleWrittenError(Exception):
+    """The role was written after the ask was decided on. Nothing was made, and the lease is gone, or back in its pool."""
+
+
+@dataclass(slots=True)
+class _CallersAsk:
+    """One ask, however often it is decided on. ``answers_by``: when the caller is to be answered, on the monotonic clock."""
+
+    rate: AskRate
+    answers_by: float
+    key: IdempotencyKey | None
 
 
 @dataclass(slots=True)
@@ -129,9 +158,8 @@ class _Issuing:
     ports: Ports
     actor: Actor
     filled: Filled
-    rate: AskRate
+    ask: _CallersAsk
     preference: Preference | None
-    _is_counted: bool = field(default=False, init=False)
 
     async def clean_up(self, failure: LeaseholdError, opened: Opened, attempt: Attempt) -> None:
         """Takes back what a failed attempt has made, and raises what the caller is told.
@@ -166,37 +194,37 @@ class _Issuing:
     async def _refuse_missing(self, opened: Opened, lock: LeaseLock, missing: Missing) -> None:
         """Raises why the ask is for what is not there. It counts, so that what there is cannot be tried out at any rate."""
         ports = self.ports
-        _, wait = await both(opened.withdraw(ports, lock), self._count())
+        _, wait = await both(opened.withdraw(ports, lock), self.ask.rate.count())
         error = missing_error(ports, self.filled, missing)
         if isinstance(error, TargetMissing) and not error.faults:
             # The caller has named nothing of what is missing: it is the role's.
             await look_at_one(ports, self.actor.id, self.filled.template, look_for_scopes)
         raise error if wait is None else TooManyIssues(retry_after=wait)
 
-    async def _count(self) -> int | None:
-        """Counts the ask, once. Returns how long the caller has to wait if it is one too many."""
-        if self._is_counted:
-            return None
-        self._is_counted = True
-        return await self.rate.count()
-
     async def look_again(self, opened: Opened, lock: LeaseLock, missing: Missing | None) -> None:
         """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is
-        seen here. Counts the issue meanwhile. Raises as ``issue``; then the lease is gone, or back in the pool.
+        seen here. Counts the issue meanwhile. Raises as ``_issue``; then the lease is gone, or back in the pool.
         """
         ports, role = self.ports, self.filled.role
         if missing is not None:
             await self._refuse_missing(opened, lock, missing)
         again = both(ports.roles.get(role.name), ports.generations.get(role.name))
         try:
-            (found, generation), (wait, _) = await both(again, both(self._count(), opened.taken(ports)))
-            if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
-                raise Forbidden if found is None else Interrupted
+            (found, generation), (wait, _) = await both(again, both(self.ask.rate.count(), opened.taken(ports)))
+            _require_the_same(role, found, is_overtaken=lock.lease.is_overtaken(generation.number))
             if wait is not None:
                 raise TooManyIssues(retry_after=wait)
             await admit(ports, lock.lease, role, since=generation.number)
             if self.preference is not None and self.preference.is_async:
                 await require_room(ports, lock.lease)
-        except (Rejected, Interrupted, Unreadable):
+        except (Rejected, Interrupted, Unreadable, _RoleWrittenError):
             await opened.withdraw(ports, lock)
             raise
+
+
+def _require_the_same(decided_on: Role, found: Role | None, *, is_overtaken: bool) -> None:
+    """Raises ``Forbidden`` if the role is gone, ``_RoleWrittenError`` if it was written or revoked since the decision."""
+    if found is None:
+        raise Forbidden
+    if found.version != decided_on.version or is_overtaken:
+        raise _RoleWrittenError

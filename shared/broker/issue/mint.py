@@ -25,6 +25,7 @@ class Minting:
     _prepared: Footprint = field(init=False)
     _credential_id: ObjectId | None = field(default=None, init=False)
     _proven: bool = field(default=False, init=False)
+    _maybe_more: bool = field(default=False, init=False)
     _adding: asyncio.Task[Minted] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +64,11 @@ class Minting:
         """Whether the credential that ``run`` has returned was accepted while it was made."""
         return self._proven
 
+    @property
+    def maybe_more(self) -> bool:
+        """Whether there may be another credential than the one that ``run`` has returned: the answer to a call was lost."""
+        return self._maybe_more
+
     async def run(self) -> Credential:
         """Raises what the issuer raises. If one of the two fails, the other has come to its end before."""
         try:
@@ -77,7 +83,7 @@ class Minting:
         if self._adding is None:
             raise TypeError(f"{self.kind.type}: what was prepared can hold no credential")
         minted = await self._adding
-        self._proven = minted.proven
+        self._proven, self._maybe_more = minted.proven, minted.maybe_more
         credential: Credential = self.kind.schema.complete(minted.credential, self._prepared)
         return credential
 

@@ -191,7 +191,7 @@ class _Preparation:
         proven = await self.lock.while_held(prove(ports, kind, order, credential, deadline=self._prove_until()))
         if order.target.ready != "none" and not proven.ready:
             return await self.lock.release(lambda it: waiting_for_sweep(ports, it.made(made), _AGAIN))
-        alone = not before.maybe_more_secrets or await kind.issuer.remove_former(
+        alone = not (before.maybe_more_secrets or minted.maybe_more) or await kind.issuer.remove_former(
             replace(order, rotating=True), before.footprint, maybe_more=True, keeping=minted.credential_id
         )
         begins = ports.now()

@@ -52,10 +52,12 @@ class Opened:
         """Asks for another lease in the place of this one, which does not go back any more. Raises nothing that is foreseen."""
         if self.hint is None:
             return
+        role = self.lease.id.role
         try:
-            await ports.fillings.refill(self.lease.id.role)
+            # One message does for all that are claimed before it is sent.
+            await ports.refills.run(role, lambda: ports.fillings.refill(role))
         except Upstream:
-            log.warning("the pool of role %s is filled by the next timer", self.lease.id.role, exc_info=True)
+            log.warning("the pool of role %s is filled by the next timer", role, exc_info=True)
 
     async def withdraw(self, ports: Ports, lock: LeaseLock) -> None:
         """Nothing was made for the caller: a new lease is forgotten, and one of a pool goes back.
@@ -69,6 +71,7 @@ class Opened:
         with suppress(LostRace):
             await lock.release(lambda it: it.given_back(former))
             await note(ports, self.hint)
+            ports.tried.forget(former.id)
 
 
 @dataclass(slots=True)
@@ -100,20 +103,23 @@ class Opening:
         return pool_of(kinds, template).size > 0 and not is_narrowed
 
     async def _hints(self) -> AsyncIterator[Hint]:
-        """Yields hints of the role, any of them: callers that come at once do not all want the same lease.
+        """Yields hints of the role, any of them: callers that come at once do not all want the same lease. What another request
+        of this worker has tried comes last.
 
         Looks again after each try. Whoever has won a race forgets the hint, so that the losers find what is left. If they
         went on with what they have read, one of seven would find nothing in a pool that has a lease for each.
         """
-        digest = pool_digest(self.ports.kinds, self.filled.template)
+        digest, role = pool_digest(self.ports.kinds, self.filled.template), self.planned.id.role
         for _ in range(_TRIES):
-            found = await self.ports.pools.oldest(self.planned.id.role, MAX_SIZE)
+            found = await self.ports.hints.run(role, lambda: self.ports.pools.oldest(role, MAX_SIZE))
             fitting = [each for each in found if (each.digest, each.generation) == (digest, self.planned.generation)]
             left = [each for each in fitting if each.lease not in self._tried]
             if not left:
                 return
+            left = [each for each in left if each.lease not in self.ports.tried] or left
             hint = left[int(self.ports.ids.jitter() * len(left))]
             self._tried.add(hint.lease)
+            self.ports.tried.note(hint.lease)
             yield hint
 
     async def _try(self, hint: Hint) -> Opened | None:

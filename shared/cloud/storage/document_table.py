@@ -30,6 +30,8 @@ from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
 
 _PENDING = "~"
+_REMEMBERED = 100
+"""Documents of a type that a worker does not restore again while their rows stay the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,21 @@ class TableDocuments[T]:
         self._table = Table(service, name)
         self._ids = ids
         self._kept = stored
+        self._restored: dict[str, tuple[str, T]] = {}
+        """What ``get`` has made of rows, with their versions: a role is read twice for each issue."""
 
     async def get(self, name: str) -> T | None:
         """Makes one point read."""
-        row = await self._read(name)
-        return restored(self._kept, row) if row is not None else None
+        if (row := await self._read(name)) is None:
+            return None
+        version = etag_of(row)
+        if (known := self._restored.get(name)) is not None and version and known[0] == version:
+            return known[1]
+        if len(self._restored) >= _REMEMBERED:
+            self._restored.clear()
+        document = restored(self._kept, row)
+        self._restored[name] = version, document
+        return document
 
     async def list(self) -> tuple[T, ...]:
         """Makes one range read."""

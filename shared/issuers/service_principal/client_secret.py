@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.core.directory import NewSecret
+from shared.core.errors import Uncertain
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 from shared.issuers.service_principal.choice import CredentialChoice
@@ -45,16 +47,23 @@ class ClientSecret(Usual):
     async def add(
         self, means: Means, order: Order, footprint: ServicePrincipalFootprint, note: Callable[[ObjectId], None]
     ) -> Minted:
-        """Makes one call. If no secret of the lease is in use yet, a second one does no harm: both go with the application."""
-        application_id, common = known(footprint.application_id), means.common(footprint)
+        """Makes one call. If no secret of the lease is in use yet, repeats it after a lost answer: nobody knows that secret."""
+        application_id, common, silences = known(footprint.application_id), means.common(footprint), list[Uncertain]()
+
+        async def added() -> NewSecret:
+            try:
+                return await means.directory.add_secret(application_id, order.lease_id, order.credential_end)
+            except Uncertain as silence:
+                silences.append(silence)
+                raise
+
         if order.rotating:
             secret = await secrets_of(means, application_id, order).add(order.credential_end)
         else:
-            secret = await means.repeat_on_fresh(
-                order, lambda: means.directory.add_secret(application_id, order.lease_id, order.credential_end)
-            )
+            secret = await means.repeat_on_fresh(order, added)
         note(secret.key_id)
-        return Minted(ClientSecretCredential(**common, client_secret=secret.secret, secret_id=secret.key_id), secret.key_id)
+        credential = ClientSecretCredential(**common, client_secret=secret.secret, secret_id=secret.key_id)
+        return Minted(credential, secret.key_id, maybe_more=bool(silences))
 
     async def signs_in(
         self, means: Means, credential: ClientSecretCredential, *, deadline: float, since: datetime | None
