@@ -221,6 +221,8 @@ class Upstream(LeaseholdError):
     sentence = "Azure did not do what was asked."
     where = ""
     """The scope that Azure's answer was about, if an operator has to know it."""
+    is_after_doubt = False
+    """Whether an earlier try of the same call may have had its effect."""
 
     def __init__(self, cause: str = "", *, status: int | None = None, azure_code: str = "") -> None:
         super().__init__()

@@ -228,6 +228,20 @@ class Lease(LeaseRecord):
             tokens_until=_later(self.tokens_until, tokens_until),
         )
 
+    def handed_out_again(
+        self, *, ready: bool, readiness: Readiness | None, seen_at: datetime, tokens_until: datetime | None
+    ) -> Lease:
+        """ACTIVE, after its credential without a secret was handed out once more. Its arguments are as for ``activated``.
+
+        What was seen before stays if there is nothing better.
+        """
+        self._step(Event.HAND_OUT_AGAIN)
+        told = replace(self, rotations=self.rotations + 1, tokens_until=_later(self.tokens_until, tokens_until))
+        if self.ready and not ready:
+            return told
+        unchecked = not ready and readiness is None
+        return replace(told, ready=ready, unchecked=unchecked, readiness=readiness, ready_at=seen_at if ready else None)
+
     def rotation_given_up(self) -> Lease:
         """ACTIVE or PREPARED, after a rotation that failed. What it has left behind is not known."""
         self._step(Event.GIVE_UP_ROTATION)

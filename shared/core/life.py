@@ -99,6 +99,8 @@ class Event(StrEnum):
     """A worker tries out a fresh credential, while the former one still works."""
     END_ROTATION = "end rotation"
     GIVE_UP_ROTATION = "give up rotation"
+    HAND_OUT_AGAIN = "hand out again"
+    """The holder gets the same credential once more, or a fresh token: it has no secret that would be replaced."""
     END = "end"
     """The worker that says so undoes the lease, or leaves it to the sweep at once."""
     LOOK_AGAIN = "look again"
@@ -168,6 +170,7 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
     Event.PROVE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.END_ROTATION: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.GIVE_UP_ROTATION: (Due.AS_BEFORE, _staying(State.PREPARED, State.ACTIVE)),
+    Event.HAND_OUT_AGAIN: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.END: (Due.UNDOING, {**_TO_ENDING, State.STUCK: State.STUCK}),
     Event.LOOK_AGAIN: (Due.ATTEMPT, _ENDING),
     Event.POSTPONE: (Due.ATTEMPT, _ENDING),

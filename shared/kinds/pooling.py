@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
@@ -59,6 +60,15 @@ class Trouble:
     is_by_list: bool = False
 
 
+class MadeAtClaim(Enum):
+    """What a claim writes in Azure. It decides which failed claims may give their lease back."""
+
+    NOTHING = "nothing"
+    CREDENTIAL = "credential"
+    """The credential alone, in one call."""
+    MORE = "more"
+
+
 @runtime_checkable
 class PoolIssuer(Protocol):
     """An issuer that makes leases for pools. Such an order is ``pooled``, and ``prepare`` makes what was planned for it."""
@@ -72,6 +82,10 @@ class PoolIssuer(Protocol):
 
         ``prepare`` makes that, and nothing that is there already. Makes no call. Raises as ``Issuer.plan``.
         """
+        ...
+
+    def made_at_claim(self, order: Order) -> MadeAtClaim:
+        """Returns what is made in Azure for whoever claims a lease by that order."""
         ...
 
     async def look_at_pooled(self, leases: Sequence[tuple[Any, Any]]) -> Sequence[Trouble | None]:

@@ -37,23 +37,27 @@ class Retry:
     ) -> T:
         """Returns the call's result. While it raises one of ``on`` and a next try can begin before ``deadline``, repeats it.
 
-        Raises what the last try raised. If ``in_time``, the first try must begin before ``deadline`` too: else raises
+        Raises what the last try raised, which knows whether an earlier one is in doubt. If ``in_time``, the first try must begin before ``deadline`` too: else raises
         ``OutOfTime``. If ``on`` has ``Throttled``, the call waits for the rate limiter until ``deadline`` at most. The
         deadline of the priority in force (``shared.resilience.priority``) bounds every wait for Azure's limits too.
         """
         if in_time and self.clock.monotonic() >= deadline:
             raise OutOfTime("the time for this operation is used up")
         bound = deadline if Throttled in on else math.inf
-        pause = _FIRST_PAUSE
+        pause, in_doubt = _FIRST_PAUSE, False
         while True:
             try:
                 with priority.limit_deadline(bound):
                     return await call()
-            except on as error:
+            except Upstream as error:
+                error.is_after_doubt |= in_doubt
+                if not isinstance(error, on):
+                    raise
                 rest = self._rest(error, pause)
                 latest = min(deadline, priority.current().deadline) if isinstance(error, Throttled) else deadline
                 if self.clock.monotonic() + rest >= latest:
                     raise
+                in_doubt |= isinstance(error, Uncertain)
             await self.clock.sleep(rest)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from shared.core.readiness.record import Readiness
 from shared.issuers.service_principal.choice import CredentialChoice
 from tests.broker.preparing import AT_ONCE, LENIENT, asked, collected, handed_out, prepared, taken
 from tests.broker.scenes import stored, swept
+from tests.fakes.calls import Died
 from tests.fakes.cloud import FakeAccess, FakeLeaseSignIn
 from tests.fakes.own_identity import SYSTEM_ASSIGNED
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
@@ -44,6 +46,40 @@ def scene_of(name: str, ready: str = "token", **more: Any) -> World:
 def writes(scene: World) -> list[str]:
     """What was called of Azure but for sign-ins and looks."""
     return [each.name for each in scene.calls.made if each.service in {"directory", "authorization"}]
+
+
+@EACH
+async def test_many_instances_of_one_workload_collect_at_once(name: str) -> None:
+    """None of them waits for another: nothing is replaced. A token's end is known of the one that lasts longest."""
+    scene = scene_of(name)
+    await prepared(scene)
+    await handed_out(scene)
+    found = await asyncio.gather(*(collected(scene) for _ in range(5)))
+    given = [each for each in found if isinstance(each, Issued)]
+    assert 5 == len(given)
+    assert all(works(scene, each.credential) for each in given)
+    latest = max((each.credential.ends_at for each in given if each.credential.ends_at), default=None)
+    assert latest == stored(scene).tokens_until
+
+
+@EACH
+def test_a_collector_that_died_keeps_nobody_waiting(name: str) -> None:
+    """Of an active lease whose credential is handed out again, at whichever call it dies."""
+    scene = scene_of(name)
+    scene.run(lambda: prepared(scene))
+    scene.run(lambda: handed_out(scene))
+    before = len(scene.calls.made)
+    scene.run(lambda: handed_out(scene))
+    calls, deaths = len(scene.calls.made) - before, 0
+    for ordinal in range(1, calls + 1):
+        scene.calls.fail_at(len(scene.calls.made) + ordinal, Died(), after=True)
+        try:
+            scene.run(lambda: collected(scene))
+        except Died:
+            deaths += 1
+        scene.calls.revive()
+        assert isinstance(scene.run(lambda: collected(scene, AT_ONCE)), Issued)
+    assert deaths >= calls - 1
 
 
 @EACH

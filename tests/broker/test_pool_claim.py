@@ -15,12 +15,13 @@ from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.preparations import Accepted, Preference
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.caller import Caller
-from shared.core.errors import Gone, LeaseholdError, TooMany
+from shared.core.errors import Gone, LeaseholdError, Throttled, TooMany, Unavailable, Unreachable, Upstream
 from shared.core.idempotency_key import digest_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, shard_of
 from shared.core.pool import Pool
 from shared.core.readiness.record import TOKEN
+from shared.core.tenant_policy import PolicyForbids
 from shared.issuers.service_principal.choice import SECRET, CredentialChoice
 from shared.kinds.pooling import pool_digest
 from shared.resilience.tasks import all_of
@@ -318,3 +319,55 @@ async def test_two_requests_under_one_key_share_a_lease() -> None:
 def stored(scene: World, lease_id: LeaseId) -> Lease:
     """As it stands."""
     return scene.leases.rows[lease_id]
+
+
+@pytest.mark.parametrize("name", ["secret", "federated", "certificate"])
+@pytest.mark.parametrize("failure", [Throttled(retry_after=20), PolicyForbids()], ids=["throttled", "forbidden"])
+async def test_a_claim_that_azure_took_nothing_of_gives_the_lease_back(name: str, failure: Upstream) -> None:
+    """However many callers are refused meanwhile: the pool is as full as before, and the next one gets the lease."""
+    scene = await with_pool(1, credential=CHOICES[name])
+    (pooled,) = in_state(scene, State.POOLED)
+    scene.calls.fail(WRITES[name][0], failure, times=9)
+    for who in (ALICE, BOB):
+        with pytest.raises(type(failure)):
+            await issue(scene.ports, request(who), IssueRequest(WEB, ask=scene.ask))
+    (again,) = in_state(scene, State.POOLED)
+    assert replace(pooled, version="") == replace(again, version="")
+    scene.calls.heal()
+    made = await asked(scene, BOB)
+    assert pooled.id == made.lease.id
+    assert works(scene, made.credential)
+
+
+@pytest.mark.parametrize("failure", [Throttled(retry_after=20), Unavailable(status=503), Unreachable()], ids=repr)
+async def test_a_token_that_is_not_answered_costs_the_pool_nothing(failure: Upstream) -> None:
+    """Its claim writes nothing to Azure, so that nothing can be left of it."""
+    scene = await with_pool(1, credential=TOKENS)
+    (pooled,) = in_state(scene, State.POOLED)
+    scene.calls.fail("sign_in.token", failure, times=99)
+    with pytest.raises(type(failure)):
+        await issue(scene.ports, request(), IssueRequest(WEB, ask=scene.ask))
+    (again,) = in_state(scene, State.POOLED)
+    assert replace(pooled, version="") == replace(again, version="")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["lost before", "lost after"])
+async def test_a_claim_of_which_something_may_be_made_ends_its_lease(after: bool) -> None:  # noqa: FBT001
+    """The first try's answer is lost, and the second one is throttled: there may be a secret that nobody knows."""
+    scene = await with_pool(1)
+    (pooled,) = in_state(scene, State.POOLED)
+    scene.calls.fail("directory.add_secret", Unreachable(), after=after)
+    scene.calls.fail("directory.add_secret", Throttled(retry_after=999), times=9)
+    with pytest.raises(Throttled):
+        await issue(scene.ports, request(), IssueRequest(WEB, ask=scene.ask))
+    assert State.ENDING is stored(scene, pooled.id).state
+
+
+async def test_a_claim_that_makes_more_than_a_credential_ends_its_lease() -> None:
+    """One of several calls was throttled; what became of the others is not known for certain."""
+    scene = await with_pool(1, assigned=False)
+    (pooled,) = in_state(scene, State.POOLED)
+    scene.calls.fail("directory.add_secret", Throttled(retry_after=999), times=9)
+    with pytest.raises(Throttled):
+        await issue(scene.ports, request(), IssueRequest(WEB, ask=scene.ask))
+    assert State.ENDING is stored(scene, pooled.id).state

@@ -13,6 +13,7 @@ from shared.broker.issue.preparations import Accepted, Preference
 from shared.core.errors import Gone, Pending
 from tests.broker.preparing import AT_ONCE, collected, unproven
 from tests.broker.scenes import stored
+from tests.fakes.calls import Died
 from tests.fakes.cloud import FakeProbe
 from tests.fakes.world import WEB, World, principal_target, request, role, world
 from tests.support.every_kind import works
@@ -103,3 +104,18 @@ async def test_a_repeat_beside_another_waits_for_it_no_longer_than_it_says() -> 
     assert scene.clock.monotonic() - began <= 5
     with pytest.raises(Pending):
         await once(scene)
+
+
+def test_a_repeat_that_relieves_a_dead_worker_waits_once() -> None:
+    """The time that it names counts from its beginning, whatever it has waited for: it is told to collect what it began."""
+    scene = world(role(PROVEN))
+    scene.calls.fail_at(4, Died(), after=True)
+    with pytest.raises(Died):
+        scene.run(lambda: waiting(scene, Preference(wait=45)))
+    scene.calls.revive()
+    began = scene.clock.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeProbe, "signs_in", _never)
+        found = scene.run(lambda: waiting(scene, Preference(wait=45)))
+    assert isinstance(found, Accepted)
+    assert 40 <= scene.clock.monotonic() - began <= 46

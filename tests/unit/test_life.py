@@ -67,6 +67,7 @@ MOVES: Mapping[Event, Callable[[Lease], Lease]] = {
     Event.PROVE: lambda it: it.proving(SOON),
     Event.END_ROTATION: lambda it: it.rotated(FOOTPRINT, NOW, ready=False, maybe_more_secrets=False),
     Event.GIVE_UP_ROTATION: lambda it: it.rotation_given_up(),
+    Event.HAND_OUT_AGAIN: lambda it: it.handed_out_again(ready=False, readiness=None, seen_at=NOW, tokens_until=None),
     Event.END: lambda it: it.ending(Cause.REVOKED, NOW, SOON),
     Event.LOOK_AGAIN: lambda it: it.looked_at_again(LATER),
     Event.POSTPONE: lambda it: it.postponed(NOW, "x", 0.0, 60.0),

@@ -78,7 +78,7 @@ class _Repeatable:
     digest: str
     fingerprint: str
     mint_until: float
-    """On the monotonic clock, like the next: the platform ends the request soon after."""
+    """On the monotonic clock, like the next: the platform ends the request soon after, or the caller is to be answered."""
     deadline: float
     preference: Preference | None = None
     pause: float = _FIRST_PAUSE
@@ -91,6 +91,10 @@ class _Repeatable:
         cls, ports: Ports, actor: Actor, wanted: IssueRequest, key: str, preference: Preference | None = None
     ) -> _Repeatable:
         waits = ports.timing.repeat if preference is None else min(ports.timing.repeat, preference.seconds)
+        mints = ports.timing.mint
+        if preference is not None and not preference.is_lenient:
+            # However long this request waits for another's work before it begins its own.
+            mints = min(mints, preference.seconds)
         return cls(
             ports,
             actor,
@@ -101,7 +105,7 @@ class _Repeatable:
                 *(wanted.ask.parameters, wanted.ask.within or "", wanted.ask.credential),
                 wanted.delivery,
             ),
-            ports.within(ports.timing.mint),
+            ports.within(mints),
             ports.within(waits),
             preference,
         )

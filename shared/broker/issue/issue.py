@@ -168,6 +168,10 @@ class _Issuing:
         """
         ports, actor, filled, lock = self.ports, self.actor, self.filled, attempt.lock
         clean_up = CleanUp(ports, actor.id, lock, attempt.minting)
+        if not attempt.is_in_doubt and opened.is_untouched(attempt.minting, failure):
+            await opened.withdraw(ports, lock)
+            await look_at_role(ports, actor.id, filled.template, failure)
+            raise failure
         match failure:
             case LostRace():
                 await clean_up.run()

@@ -17,6 +17,7 @@ from typing import Any
 
 from shared.broker.issue.asking import Filled
 from shared.broker.issue.attempt import Issued
+from shared.broker.issue.hand_out_again import HandingOutAgain
 from shared.broker.issue.planning import SECRET_SLACK
 from shared.broker.issue.prove import Proven, known_already, prove
 from shared.broker.ports import Actor, Ports
@@ -30,6 +31,7 @@ from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
 from shared.core.preparing import NotProven
 from shared.kinds.kind import Kind, Minted, Order
+from shared.kinds.optional import hands_out_again
 from shared.resilience.heartbeat import Heartbeat
 from shared.resilience.tasks import both
 
@@ -83,20 +85,16 @@ async def rotate(
         claimed=bool(lease.claim),
         asked=asked,
     )
-    marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
-    rotation = _Rotation(
-        *(ports, actor, order, audit_reason, lease, marked, prove_until),
-        must_prove=must_prove and role.target.ready != "none",
-    )
+    must_prove = must_prove and role.target.ready != "none"
     try:
+        if hands_out_again(ports.kinds.of(lease).issuer, role.target):
+            return await HandingOutAgain(ports, actor, order, audit_reason, lease, prove_until, must_prove).run()
+        marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
+        rotation = _Rotation(ports, actor, order, audit_reason, lease, marked, prove_until, must_prove=must_prove)
         return await rotation.carry_out()
-    except LeaseholdError as failure:
-        if await rotation.give_up() and isinstance(failure, Upstream):
-            # The application to which it would have added a secret was deleted meanwhile.
-            raise LostRace("the lease has ended") from failure
-        if isinstance(failure, RoleOutdated):
-            await look_at_one(ports, actor.id, filled.template, look_again)
-            withhold_faults(actor.caller, failure)
+    except RoleOutdated as failure:
+        await look_at_one(ports, actor.id, filled.template, look_again)
+        withhold_faults(actor.caller, failure)
         raise
 
 
@@ -125,11 +123,21 @@ class _Rotation:
         return self.ports.kinds.of(self.lease)
 
     async def carry_out(self) -> Issued:
+        """Raises as ``rotate``."""
+        try:
+            return await self._carried_out()
+        except LeaseholdError as failure:
+            if await self._give_up() and isinstance(failure, Upstream):
+                # The application to which it would have added a secret was deleted meanwhile.
+                raise LostRace("the lease has ended") from failure
+            raise
+
+    async def _carried_out(self) -> Issued:
         # An older version has issued leases without this note.
         await self.ports.leased.note(self.ports.kinds.principals(self.lease), self.lease.id)
         minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
         proven = await self._proven(minted)
-        if self.must_prove and not proven.ready and not self._is_told_again(minted):
+        if self.must_prove and not proven.ready:
             raise NotProven
         alone = await self.kind.issuer.remove_former(
             self.order,
@@ -163,13 +171,7 @@ class _Rotation:
         footprint = self.lease.footprint
         return footprint if credential_id is None else self.kind.schema.with_credential(footprint, credential_id)
 
-    def _is_told_again(self, minted: Minted) -> bool:
-        """Whether it is a credential of when the role asked for no proof. Nothing was made by which it could be proven."""
-        return minted.unchanged and self.before.unchecked
-
     async def _proven(self, minted: Minted) -> Proven:
-        if self._is_told_again(minted):
-            return Proven()
         known = known_already(self.ports, self.kind, self.order, self.before, is_accepted=minted.proven)
         return known or await self._prove(minted.credential, self.prove_until)
 
@@ -191,7 +193,7 @@ class _Rotation:
         """Renews the rotation. Raises ``LostRace`` unless it is still this worker's."""
         self.lease = await self._store(lambda it: it.proving(_rotation_ends(self.ports)))
 
-    async def give_up(self) -> bool:
+    async def _give_up(self) -> bool:
         """Removes what it has made, as far as possible at once. The rest goes with the lease.
 
         Returns whether the lease is known to have ended meanwhile.

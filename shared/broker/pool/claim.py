@@ -15,16 +15,18 @@ from datetime import timedelta
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.asking import Filled
 from shared.broker.issue.deliver import with_delivery
+from shared.broker.issue.mint import Minting
 from shared.broker.issue.planning import LAST_CALL
 from shared.broker.issue.under_key import open_lease
 from shared.broker.pool.hints import drain, forget, misfit, note
 from shared.broker.ports import Ports
-from shared.core.errors import LostRace, Unreadable, Upstream
+from shared.core.errors import LeaseholdError, LostRace, Throttled, Uncertain, Unreadable, Upstream
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Lease, State
 from shared.core.pool import MAX_SIZE, Hint
+from shared.core.tenant_policy import PolicyForbids
 from shared.kinds.kind import Order
-from shared.kinds.pooling import assignments_in_pool, pool_digest, pool_issuer, pool_of
+from shared.kinds.pooling import MadeAtClaim, assignments_in_pool, pool_digest, pool_issuer, pool_of
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,21 @@ class Opened:
             await ports.refills.run(role, lambda: ports.fillings.refill(role))
         except Upstream:
             log.warning("the pool of role %s is filled by the next timer", role, exc_info=True)
+
+    def is_untouched(self, minting: Minting, failure: LeaseholdError) -> bool:
+        """Returns whether the failed claim has certainly made nothing in Azure, so that the lease is as good as before.
+
+        What Azure has refused for a reason of this lease's own does not count: the lease would be refused to the next one too.
+        """
+        if self.pooled is None or minting.learned != minting.planned:
+            return False
+        match pool_issuer(minting.kind).made_at_claim(minting.order):
+            case MadeAtClaim.NOTHING:
+                return isinstance(failure, Throttled | Uncertain | PolicyForbids)
+            case MadeAtClaim.CREDENTIAL:
+                return isinstance(failure, Throttled | PolicyForbids) and not failure.is_after_doubt
+            case MadeAtClaim.MORE:
+                return False
 
     async def withdraw(self, ports: Ports, lock: LeaseLock) -> None:
         """Nothing was made for the caller: a new lease is forgotten, and one of a pool goes back.

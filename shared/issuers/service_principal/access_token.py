@@ -53,6 +53,8 @@ class AccessTokenCredential:
 class AccessToken(Usual):
     """Satisfies ``CredentialKind``. What is read of an ask is the scope."""
 
+    writes: bool = False
+
     def asked(self, target: ServicePrincipalTarget, asking: Asking) -> str:
         """Returns one of the role's scopes: the first, unless the ask names one."""
         return _scope(target.credential, asking.fields)

@@ -23,6 +23,8 @@ class CredentialKind(Protocol):
 
     unseen: tuple[str, ...]
     """The links that the broker cannot try: it does not hold what the holder signs in with."""
+    writes: bool
+    """Whether ``add`` changes anything in Azure."""
 
     def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:
         """Returns whether ``asked`` has to know what the directory says of the caller."""
@@ -74,6 +76,7 @@ class Usual:
     """What holds for a ``CredentialKind`` unless it says otherwise."""
 
     unseen: tuple[str, ...] = ()
+    writes: bool = True
 
     def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
         """Never."""

@@ -43,7 +43,7 @@ from shared.kinds.calls import Authorization, Directory
 from shared.kinds.client_secret import Probe
 from shared.kinds.kind import Minted, Order
 from shared.kinds.part import Places, unheard
-from shared.kinds.pooling import Trouble
+from shared.kinds.pooling import MadeAtClaim, Trouble
 from shared.kinds.proof import Access, Proof, prove
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of, both
@@ -181,6 +181,13 @@ class ServicePrincipalIssuer:
     def plan_claimed(self, order: Order, footprint: ServicePrincipalFootprint) -> ServicePrincipalFootprint:
         """Names what is left to make, for whoever has claimed the lease."""
         return plan_claimed(footprint, self.plan(order))
+
+    def made_at_claim(self, order: Order) -> MadeAtClaim:
+        """Returns what is made for whoever claims a lease. See ``PoolIssuer``."""
+        target = _target(order)
+        if not target.assigns_in_pool:
+            return MadeAtClaim.MORE
+        return MadeAtClaim.CREDENTIAL if CREDENTIALS[target.credential.name].writes else MadeAtClaim.NOTHING
 
     async def look_at_pooled(
         self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]

@@ -64,6 +64,8 @@ class StorageSasCredential:
 class StorageSas(Usual):
     """Satisfies ``CredentialKind``. What is read of an ask is the container; ``None`` stands for the role's only one."""
 
+    writes: bool = False
+
     def asked(self, target: ServicePrincipalTarget, asking: Asking) -> str | None:
         """Raises ``Malformed`` (``not_signable``) if no SAS can be signed for what was filled, narrowed and named."""
         container = _container(asking.fields)
