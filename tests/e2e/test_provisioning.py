@@ -16,12 +16,13 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
+from local import up
 from shared.core.message import EVENTS
 from tests.e2e.conftest import Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SETTINGS = {"LEASEHOLD_EVENT_TOPIC": "https://leasehold.westeurope-1.eventgrid.azure.net/api/events"}
+SETTINGS = up.EVENTS
 ROLE, MADE, GONE, TOLD = "site-app", "sites-made", "sites-deleted", "told"
 VAULT = "https://app.vault.azure.net"
 WRITTEN, DELETED = "Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resources.ResourceDeleteSuccess"
@@ -44,9 +45,6 @@ async def subscribed(deployment: Deployment, site: str) -> None:
     filtered = {"types": [WRITTEN, DELETED], "subject_begins_with": site.rpartition("/")[0]}
     to_broker = {"name": "to-broker", "topic": "changes", "schema": "EventGridSchema", "destination": {"queue": EVENTS}}
     await control("POST", "subscriptions", to_broker | filtered)
-    topic = await control("POST", "topics", {"name": "leasehold", "kind": "custom"})
-    sender = {"identity": "leasehold", "role": "EventGrid Data Sender", "scope": topic["id"]}
-    await control("POST", "role-assignments", sender)
     to_others = {"name": "to-others", "topic": "leasehold", "schema": "CloudEventSchemaV1_0", "destination": {"queue": TOLD}}
     await control("POST", "subscriptions", to_others)
 
