@@ -133,7 +133,7 @@ async def test_a_site_finds_its_credential_and_leaves_nothing_behind(deployment:
     (lease,) = await leases(deployment, ["active"])
     assert principal == lease["holder"]["object_id"]
     name = f"app-{principal}"
-    await scenes.may_read(deployment, "shop", principal)
+    await scenes.may_read(deployment, "shop", name)
     read = await secret(deployment, "shop", name)
     assert 200 == read.status_code, read.text
     value = json.loads(read.json()["value"])

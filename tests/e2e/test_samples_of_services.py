@@ -175,7 +175,7 @@ async def prepared(running: Deployment) -> Deployment:
     flow = await running.visitor.control("POST", "identities", {"name": FLOW, "kind": "application"})
     secret = (await running.visitor.control("POST", "secrets", {"identity": FLOW}))["secret"]
     running.stack.described["identities"][FLOW] = flow | {"secret": secret}
-    await may_read(running, "fn-orders", running.object_id("fn-orders"))
+    await may_read(running, "fn-orders", f"reader-{running.object_id('fn-orders')}")
     return running
 
 

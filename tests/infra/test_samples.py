@@ -93,6 +93,14 @@ def test_every_role_that_a_sample_asks_for_is_there_and_no_other() -> None:
     assert asked == {path.stem for path in (SAMPLES / "roles").iterdir()}
 
 
+def test_no_two_roles_give_their_secrets_one_name() -> None:
+    """The broker would refuse the second one: each reader of the samples has one vault for all of them."""
+    roles = [json.loads(path.read_text()) for path in (SAMPLES / "roles").iterdir()]
+    names = [each["delivery"]["name"] for each in roles if "delivery" in each]
+
+    assert ["app-{holder}", "reader-{holder}"] == sorted(names)
+
+
 def test_every_sample_stands_in_the_list() -> None:
     """In ``samples/README.md``, with the folder that it is in."""
     listed = set(re.findall(r"\]\(([\w-]+/[\w.-]+)\)", (SAMPLES / "README.md").read_text()))

@@ -66,9 +66,9 @@ async def workload(deployment: Deployment, name: str, issuer: str, subject: str)
     return str(made["client_id"])
 
 
-async def may_read(deployment: Deployment, identity: str, holder: str) -> None:
-    """Gives an identity the right at the secret of that holder, as docs/delivery.md says it."""
-    place = f"{deployment.app}/providers/Microsoft.KeyVault/vaults/{VAULT}/secrets/app-{holder}"
+async def may_read(deployment: Deployment, identity: str, secret: str) -> None:
+    """Gives an identity the right at that secret of the vault, as docs/delivery.md says it."""
+    place = f"{deployment.app}/providers/Microsoft.KeyVault/vaults/{VAULT}/secrets/{secret}"
     grant = {"identity": identity, "role": "Key Vault Secrets User", "scope": place}
     await deployment.visitor.control("POST", "role-assignments", grant)
 
