@@ -27,11 +27,11 @@ def main(arguments: list[str]) -> int:
     """The exit code."""
     settings = os.environ
     if arguments[:2] == ["cloud", "show"]:
-        result = {
+        cloud = {
             "endpoints.microsoftGraphResourceId": settings["FAKE_AZ_GRAPH"] + "/",
             "name": settings.get("FAKE_AZ_CLOUD", "AzureCloud"),
         }
-        print(result[_options(arguments[2:])["--query"][0]])  # noqa: T201 - a program's output
+        print(cloud[_options(arguments[2:])["--query"][0]])  # noqa: T201 - a program's output
         return 0
     if arguments[:2] == ["account", "show"]:
         result = {

@@ -171,7 +171,7 @@ def test_granting_again_changes_nothing(tenant: Tenant) -> None:
 def test_gives_somebody_a_role_of_the_broker(
     tenant: Tenant, application: dict[str, str], given: tuple[str, ...], expected: str
 ) -> None:
-    """Admin unless another is named; once, however often it is run. Whoever subscribes the broker to a topic needs the third."""
+    """Admin unless another is named; once, however often it is run. Whoever subscribes the broker to a topic has the third."""
     somebody = _broker(tenant, f"for-{expected.lower().replace('.', '-')}")
 
     tenant.lines("assign", "--principal", somebody, *given)

@@ -107,19 +107,14 @@ def test_dead_letters_are_nobodys_to_read_and_are_gone_after_a_week() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "refused"),
-    [
-        ("{ subscriptionId: 'SUB', resourceGroup: 'app' }\n{ subscriptionId: 'SUB', resourceGroup: 'APP' }", True),
-        ("{ subscriptionId: 'SUB', resourceGroup: 'app' }\n{ subscriptionId: 'SUB', resourceGroup: 'data' }", False),
-        (
-            "{ subscriptionId: 'SUB', resourceGroup: 'app', wholeSubscription: true }\n"
-            "{ subscriptionId: 'SUB', resourceGroup: 'data', wholeSubscription: true }",
-            True,
-        ),
-    ],
+    ("groups", "more", "refused"),
+    [(("app", "APP"), "", True), (("app", "data"), "", False), (("app", "data"), ", wholeSubscription: true", True)],
 )
-def test_a_source_that_is_named_twice_is_refused(bicep: str, copy: Path, sources: str, *, refused: bool) -> None:
+def test_a_source_that_is_named_twice_is_refused(
+    bicep: str, copy: Path, groups: tuple[str, ...], more: str, *, refused: bool
+) -> None:
     """Azure has one system topic of it."""
+    sources = "\n".join(f"{{ subscriptionId: 'SUB', resourceGroup: '{group}'{more} }}" for group in groups)
     parameters = copy / "snapshots" / "plain.bicepparam"
     stored = parameters.read_text(encoding="utf-8")
     parameters.write_text(f"{stored}param eventSources = [\n{sources.replace('SUB', SUBSCRIPTION)}\n]\n", encoding="utf-8")

@@ -34,7 +34,7 @@ class Made:
 
 
 def compiled(deployment: Deployment, program: str, sample: str, folder: Path, **parameters: str) -> Made:
-    """This template of the samples, by this compiler, with these parameters."""
+    """What a template of the samples comes down to, by this compiler, with these parameters."""
     source = SAMPLES / sample
     copy = shutil.copytree(source.parent, folder / f"{source.stem}-compiled")
     shutil.copy(INFRA / "bicepconfig.json", copy)
