@@ -15,6 +15,7 @@ import pytest_asyncio
 from local import up
 from local.cloud.rbac import builtin_roles
 from local.host.process import ROOT
+from local.sample import ACCOUNTS
 from local.stack import Stack
 from tests.e2e.conftest import NEVER, Deployment
 
@@ -131,6 +132,29 @@ async def test_the_commands_of_the_guide_to_events_work(own: Deployment) -> None
     assert f"app-{site['identity']['principalId']}" == lease["delivery"]["name"]
     told = [each["type"] for each in found if each.get("subject") == f"roles/site-app/leases/{lease['id']}"]
     assert ["leasehold.lease.ended", "leasehold.lease.issued"] == sorted(told)
+
+
+async def test_the_commands_of_the_samples_write_roles_and_rules(own: Deployment, tmp_path: Path) -> None:
+    """In a copy in which vault and storage account are filled in."""
+    for path in (ROOT / "samples").rglob("*.json"):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8")
+        copy.write_text(text.replace("<vault>", "app").replace("<storage account>", ACCOUNTS["app"]), encoding="utf-8")
+    script = "\n".join(commands("samples/README.md"))
+    placeholders = {
+        "<url>": own.stack.url,
+        "<audience>": own.audience,
+        "<subscription id>": str(own.stack.described["subscription_id"]),
+        "<object id>": own.object_id("vm-web"),
+        "<name of the vault>": "app",
+    }
+    for placeholder, value in placeholders.items():
+        assert placeholder in script
+        script = script.replace(placeholder, value)
+    written = [each["name"] for each in answers(await run(own, script, tmp_path))]
+    roles = [f"reader-{each}" for each in ("token", "federated", "certificate", "secret")]
+    assert [*roles, "site-app", "sites-made", "sites-deleted"] == written
 
 
 def _role_of(assignment: dict[str, Any]) -> str:
