@@ -123,15 +123,15 @@ async def test_the_commands_of_the_guide_to_deliveries_work_twice_in_a_row(own: 
 
 
 async def test_the_commands_of_the_guide_to_events_work(own: Deployment) -> None:
-    """A lease for which nobody has asked is issued and ended, and both are told."""
+    """A lease for which nobody has asked is issued and ended, and both are published."""
     async with asyncio.timeout(_SOON):
         found = answers(await run(own, tried(own, "docs/events.md"), ROOT))
     (lease,) = [each for each in found if "delivery" in each and "holder" in each]
     (site,) = [each for each in found if each.get("type") == "Microsoft.Web/sites"]
     assert ("active", site["identity"]["principalId"]) == (lease["state"], lease["holder"]["object_id"])
     assert f"app-{site['identity']['principalId']}" == lease["delivery"]["name"]
-    told = [each["type"] for each in found if each.get("subject") == f"roles/site-app/leases/{lease['id']}"]
-    assert ["leasehold.lease.ended", "leasehold.lease.issued"] == sorted(told)
+    published = [each["type"] for each in found if each.get("subject") == f"roles/site-app/leases/{lease['id']}"]
+    assert ["leasehold.lease.ended", "leasehold.lease.issued"] == sorted(published)
 
 
 async def test_the_commands_of_the_samples_write_roles_and_rules(own: Deployment, tmp_path: Path) -> None:
