@@ -7,6 +7,10 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 readonly GRAPH_APP_ID='00000003-0000-0000-c000-000000000000'
+# As which Event Grid calls, by cloud: https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery
+readonly EVENT_GRID_APP_ID='4962773b-9cdb-44cf-a8bf-237846a00ab7'
+readonly EVENT_GRID_APP_ID_GOVERNMENT='54316b56-3481-47f9-8f30-0300f5542a7b'
+readonly WEBHOOK_ROLE='AzureEventGridSecureWebhookSubscriber'
 
 # What else Entra ID is told stands in files beside this one: application.json, graph-permissions.txt.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,8 +33,12 @@ usage: entra.sh application [--unique-name NAME] [--owner OBJECT_ID]... [--accep
            --caller-groups for bound_group_ids, if callers are in more groups than their tokens can name;
            --graph-app-roles for roles that use graph_app_roles: gives AppRoleAssignment.ReadWrite.All, with which whoever
            takes over the broker can give itself every permission in the tenant
-       entra.sh assign --principal OBJECT_ID [--role Leasehold.Admin|Leasehold.Auditor] [--unique-name NAME]
-           gives somebody (a user, a group or a service principal, by object id) an app role of the broker
+       entra.sh assign --principal OBJECT_ID [--role ROLE] [--unique-name NAME]
+           gives somebody (a user, a group or a service principal, by object id) an app role of the broker: Leasehold.Admin, unless
+           ROLE is Leasehold.Auditor or AzureEventGridSecureWebhookSubscriber
+       entra.sh assign --event-grid [--event-grid-app-id GUID] [--unique-name NAME]
+           gives AzureEventGridSecureWebhookSubscriber to Event Grid's own application, so that it may publish over HTTP; whoever
+           subscribes the broker to a topic needs this role as well
 END
 }
 
@@ -247,7 +255,7 @@ permissions() {
 assign() {
   local principal=$1 role=$2 app_id resource role_id
   case $role in
-    Leasehold.Admin | Leasehold.Auditor) ;;
+    Leasehold.Admin | Leasehold.Auditor | "$WEBHOOK_ROLE") ;;
     *) fail "no such role: ${role}" ;;
   esac
   app_id=$(find_value "applications(uniqueName='${unique_name}')?\$select=appId" appId)
@@ -258,19 +266,47 @@ assign() {
   printf 'assigned=%s\n' "$role"
 }
 
+# event_grid_application [APP_ID]: prints the application as which Event Grid calls in this cloud, unless one is given.
+event_grid_application() {
+  local given=$1 cloud
+  if [ -n "$given" ]; then
+    printf '%s' "$given"
+    return 0
+  fi
+  cloud=$(az cloud show --query name --output tsv)
+  case $cloud in
+    AzureCloud) printf '%s' "$EVENT_GRID_APP_ID" ;;
+    AzureUSGovernment) printf '%s' "$EVENT_GRID_APP_ID_GOVERNMENT" ;;
+    *) fail "in the cloud ${cloud}, name Event Grid's application with --event-grid-app-id" ;;
+  esac
+}
+
+# assign_event_grid APP_ID: its service principal is made if the tenant has none yet.
+assign_event_grid() {
+  local app_id=$1
+  if ! exists "servicePrincipals(appId='${app_id}')"; then
+    eventually graph post servicePrincipals --headers 'Content-Type=application/json' \
+      --body "$(printf '{"appId":"%s"}' "$app_id")" >/dev/null
+    made_something=yes
+  fi
+  assign "$(find_value "servicePrincipals(appId='${app_id}')?\$select=id" id)" "$WEBHOOK_ROLE"
+}
+
 require_guid() {
-  [[ $2 =~ ^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$ ]] || fail "$1 takes an object id, a GUID"
+  [[ $2 =~ ^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$ ]] || fail "$1 takes an id, a GUID"
 }
 
 main() {
-  local command=${1:-} broker='' asked=() principal='''' role=Leasehold.Admin accept=no owners=() owner
+  local command=${1:-} broker='' asked=() principal='' role='' accept=no owners=() owner
+  local event_grid=no event_grid_app_id=''
   [ $# -eq 0 ] || shift
   while [ $# -gt 0 ]; do
     case $1 in
       --groups | --caller-groups | --graph-app-roles) asked+=("$1") ;;
       --accept-its-owners-and-credentials) accept=yes ;;
       --accept-its-settings) accept_settings=yes ;;
-      --broker | --principal | --role | --unique-name | --owner)
+      --event-grid) event_grid=yes ;;
+      --broker | --principal | --role | --unique-name | --owner | --event-grid-app-id)
         [ $# -ge 2 ] || fail "$1 takes a value"
         case $1 in
           --broker) broker=${2,,} ;;
@@ -278,6 +314,7 @@ main() {
           --role) role=$2 ;;
           --owner) owners+=("${2,,}") ;;
           --unique-name) unique_name=$2 ;;
+          --event-grid-app-id) event_grid_app_id=${2,,} ;;
         esac
         shift
         ;;
@@ -306,8 +343,15 @@ main() {
       permissions "$broker" ${asked[@]+"${asked[@]}"}
       ;;
     assign)
-      require_guid --principal "$principal"
-      assign "$principal" "$role"
+      if [ "$event_grid" = yes ]; then
+        [ -z "${principal}${role}" ] || fail '--event-grid says to whom, and which role: it takes neither --principal nor --role'
+        [ -z "$event_grid_app_id" ] || require_guid --event-grid-app-id "$event_grid_app_id"
+        event_grid_app_id=$(event_grid_application "$event_grid_app_id")
+        assign_event_grid "$event_grid_app_id"
+      else
+        require_guid --principal "$principal"
+        assign "$principal" "${role:-Leasehold.Admin}"
+      fi
       ;;
   esac
 }

@@ -5,7 +5,7 @@
 
 targetScope = 'resourceGroup'
 
-import { DeliveryVault, ResourceGroupReference, Tags } from 'modules/types.bicep'
+import { DeliveryVault, EventSource, ResourceGroupReference, Tags } from 'modules/types.bicep'
 
 @description('Begins the name of every resource.')
 @minLength(3)
@@ -148,6 +148,12 @@ param vaultSuffix string = ''
 @description('Whether the broker publishes events of what it does, to a topic of its own. Set it after the code that knows it.')
 param publishEvents bool = false
 
+@description('Resource groups and subscriptions of whose resources Event Grid tells the broker, for event rules: each once. None: no event comes by the queue.')
+param eventSources EventSource[] = []
+
+@description('Whether what Event Grid could not put on the queue is kept for seven days, in a container of the storage account.')
+param eventDeadLetters bool = false
+
 @description('Origin of Microsoft Graph in a cloud that is not listed below.')
 param graphEndpoint string = ''
 
@@ -177,7 +183,8 @@ var givenGuids = concat(
   protectedIdentities,
   assignableRoles,
   map(grantResourceGroups, group => group.subscriptionId),
-  grantSubscriptions
+  grantSubscriptions,
+  map(eventSources, each => each.subscriptionId)
 )
 
 @description('Every resource group with a grant, to be compared.')
@@ -188,6 +195,13 @@ var grantsItsGroup = contains(grantedGroups, toLower('${subscription().subscript
 
 @description('Whether one of the subscriptions holds the broker itself.')
 var reachesItself = contains(map(grantSubscriptions, id => toLower(id)), toLower(subscription().subscriptionId))
+
+@description('Every source of events, to be compared.')
+var eventSourceKeys = map(
+  eventSources,
+  each =>
+    toLower((each.?wholeSubscription ?? false) ? each.subscriptionId : '${each.subscriptionId}/${each.resourceGroup}')
+)
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: '${name}-broker'
@@ -204,6 +218,7 @@ module storage 'modules/storage.bicep' = {
     principalId: identity.properties.principalId
     lock: lockStorage
     logWorkspaceId: storageLogWorkspaceId
+    eventDeadLetters: eventDeadLetters
   }
 }
 
@@ -223,6 +238,16 @@ module events 'modules/events.bicep' = if (publishEvents) {
     location: location
     tags: tags
     principalId: identity.properties.principalId
+  }
+}
+
+module sources 'modules/event-sources.bicep' = if (!empty(eventSources)) {
+  params: {
+    name: name
+    tags: tags
+    accountName: storage.outputs.accountName
+    deadLetterContainer: storage.outputs.deadLetterContainer
+    sources: length(union(eventSourceKeys, [])) == length(eventSourceKeys) ? eventSources : fail('eventSources names a source twice: Azure has one system topic of it')
   }
 }
 

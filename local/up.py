@@ -13,6 +13,7 @@ import httpx
 
 from local import sample
 from local.children import ChildError
+from local.cloud.event_grid.topics import DOMAIN
 from local.cloud.services import names
 from local.host.process import ROOT
 from local.stack import Ports, Stack
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 HTTPS = 443
 FIXED = Ports(function_host=7071, control=7070)
 RECORDINGS = "LEASEHOLD_RECORDINGS"
-_EVENTS = "LEASEHOLD_EVENT_WEBHOOK"
-"""The door for events over HTTP: here it is open."""
 """What the tests read, and no setting of the broker's."""
+TOPIC = "leasehold"
+"""The topic to which the broker publishes its events. The sample has it."""
+EVENTS = {"LEASEHOLD_EVENT_WEBHOOK": "on", "LEASEHOLD_EVENT_TOPIC": f"https://{TOPIC}{DOMAIN}/api/events"}
+"""Events go both ways here: the door over HTTP is open, and what the broker does is published."""
 STATE = ROOT / ".local" / "cloud"
 
 
@@ -35,9 +38,8 @@ async def up(ports: Ports = FIXED, *, groups: bool = False) -> int:
     """Runs until told to end, or until a part ends by itself. Gives the exit status."""
     began = time.perf_counter()
     print("Starting storage, the local Azure and the broker ...", flush=True)
-    async with Stack(
-        ports=ports, folder=STATE, echo=True, groups=groups, settings={_EVENTS: "on", **passed_on(os.environ)}
-    ) as stack:
+    settings = {**EVENTS, **passed_on(os.environ)}
+    async with Stack(ports=ports, folder=STATE, echo=True, groups=groups, settings=settings) as stack:
         await configure(stack)
         print(welcome(stack, time.perf_counter() - began), flush=True)
         fault = await stack.fault()
@@ -76,6 +78,7 @@ Leasehold is up, after {seconds:.1f} s. Nothing of it is Azure, and nothing is k
   control API   {stack.control_url}
   CA bundle     {stack.ca_bundle}
 {endpoints}
+  events        {stack.control_url}/topics/{TOPIC}/events
   tables        {stack.storage.connection_string}
 {named() if stack.ports.tls == HTTPS else ""}
 Be the virtual machine vm-web, and lease a credential:

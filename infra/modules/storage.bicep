@@ -23,8 +23,14 @@ param lock bool
 @description('Resource id of the Log Analytics workspace that receives every write and deletion. Empty: none does.')
 param logWorkspaceId string
 
+@description('Whether there is a container for events that Event Grid could not deliver.')
+param eventDeadLetters bool
+
 @description('Holds the app\'s package.')
 var containerName = 'packages'
+
+@description('Holds what Event Grid could not put on the queue of events.')
+var deadLetterName = 'event-dead-letters'
 
 @description('As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.')
 var tableNames = ['leases', 'roles', 'audit', 'pool']
@@ -87,6 +93,43 @@ resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@202
   name: containerName
   properties: {
     publicAccess: 'None'
+  }
+}
+
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = if (eventDeadLetters) {
+  parent: blobs
+  name: deadLetterName
+  properties: {
+    publicAccess: 'None'
+  }
+}
+
+resource forgetting 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = if (eventDeadLetters) {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'event-dead-letters'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob', 'appendBlob']
+              prefixMatch: ['${deadLetterName}/']
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterModificationGreaterThan: 7
+                }
+              }
+            }
+          }
+        }
+      ]
+    }
   }
 }
 
@@ -184,3 +227,6 @@ output endpoints StorageEndpoints = {
 
 @description('Address of the container for the app\'s package.')
 output packageContainerUrl string = uri(account.properties.primaryEndpoints.blob, packages.name)
+
+@description('Name of the container for events that could not be delivered. Empty: there is none.')
+output deadLetterContainer string = eventDeadLetters ? deadLetters.name : ''

@@ -54,3 +54,23 @@ type DeliveryVault = {
   @description('Whether the vault is reached over the internet. Disabled: through private endpoints alone, and you make one for the broker. Enabled unless it is said.')
   publicNetworkAccess: ('Enabled' | 'Disabled')?
 }
+
+@export()
+@description('Of whose resources Event Grid tells the broker.')
+type EventSource = {
+  @description('GUID of the subscription.')
+  subscriptionId: string
+  @description('Name of the resource group. The system topic lies in it.')
+  resourceGroup: string
+  @description('Whether events of the whole subscription are told, and not of that resource group alone. No, unless it is said.')
+  wholeSubscription: bool?
+  @description('What the resource ids begin with, upper and lower case being the same. Any, unless it is said.')
+  subjectBeginsWith: string?
+  @description('Types of events. The two of which rules can speak, unless it is said.')
+  @minLength(1)
+  types: string[]?
+  @description('Values of data.operationName, such as Microsoft.Web/sites/write. Any, unless it is said.')
+  @minLength(1)
+  @maxLength(25)
+  operations: string[]?
+}

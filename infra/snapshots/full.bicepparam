@@ -44,6 +44,11 @@ param publicUrl = 'https://example.net/leasehold'
 param storageSuffix = 'core.usgovcloudapi.net'
 param vaultSuffix = 'vault.usgovcloudapi.net'
 param publishEvents = true
+param eventSources = [
+  { subscriptionId: ids.subscriptionId, resourceGroup: 'app' }
+  { subscriptionId: ids.subscriptionId, resourceGroup: 'app', wholeSubscription: true }
+]
+param eventDeadLetters = true
 param graphEndpoint = 'https://dod-graph.microsoft.us'
 param deliveryVault = {
   name: 'lease-test-vault'

@@ -10,3 +10,4 @@ param sku = 'Standard_ZRS'
 param principalId = ids.identity.principalId
 param lock = true
 param logWorkspaceId = ''
+param eventDeadLetters = false

@@ -16,12 +16,15 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
+from local import up
+from local.sample import ACCOUNTS
 from shared.core.message import EVENTS
 from tests.e2e.conftest import Deployment
+from tests.support.samples import scenes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SETTINGS = {"LEASEHOLD_EVENT_TOPIC": "https://leasehold.westeurope-1.eventgrid.azure.net/api/events"}
+SETTINGS = up.EVENTS
 ROLE, MADE, GONE, TOLD = "site-app", "sites-made", "sites-deleted", "told"
 VAULT = "https://app.vault.azure.net"
 WRITTEN, DELETED = "Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resources.ResourceDeleteSuccess"
@@ -44,27 +47,18 @@ async def subscribed(deployment: Deployment, site: str) -> None:
     filtered = {"types": [WRITTEN, DELETED], "subject_begins_with": site.rpartition("/")[0]}
     to_broker = {"name": "to-broker", "topic": "changes", "schema": "EventGridSchema", "destination": {"queue": EVENTS}}
     await control("POST", "subscriptions", to_broker | filtered)
-    topic = await control("POST", "topics", {"name": "leasehold", "kind": "custom"})
-    sender = {"identity": "leasehold", "role": "EventGrid Data Sender", "scope": topic["id"]}
-    await control("POST", "role-assignments", sender)
     to_others = {"name": "to-others", "topic": "leasehold", "schema": "CloudEventSchemaV1_0", "destination": {"queue": TOLD}}
     await control("POST", "subscriptions", to_others)
 
 
 async def configured(deployment: Deployment, site: str) -> None:
-    """A role that delivers, and the rules by which sites get its leases and lose them."""
+    """The samples: a role that delivers, and the rules by which sites get its leases and lose them."""
     admin = await deployment.broker("admin")
-    document = {
-        "type": "service_principal",
-        "ready": "token",
-        "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
-        "delivery": {"type": "key_vault", "vaults": [VAULT], "name": "app-{holder}"},
-    }
-    await admin.must("PUT", f"roles/{ROLE}", document)
-    rule = {"source": deployment.app, "subject": f"{site.rpartition('/')[0]}/*"}
-    issue = {"issue": {"role": ROLE, "ttl": "1h", "holder": "subject_identity", "delivery": {"vault": VAULT}}}
-    await admin.must("PUT", f"event-rules/{MADE}", rule | {"types": [WRITTEN], "action": issue})
-    await admin.must("PUT", f"event-rules/{GONE}", rule | {"types": [DELETED], "action": {"revoke": {"of": f"rule:{MADE}"}}})
+    await scenes.written(deployment, ROLE, "admin")
+    for name in (MADE, GONE):
+        rule = json.loads(scenes.filled((scenes.SAMPLES / f"event-driven/{name}.json").read_text(encoding="utf-8"), deployment))
+        assert site.rpartition("/")[0] + "/*" == rule["subject"]
+        await admin.must("PUT", f"event-rules/{name}", rule)
 
 
 async def arm(deployment: Deployment, method: str, resource: str, body: Any = None) -> httpx.Response:
@@ -79,6 +73,19 @@ async def secret(deployment: Deployment, identity: str, name: str) -> httpx.Resp
     token = await deployment.visitor.token(identity, "https://vault.azure.net")
     url = f"{deployment.stack.described['endpoints']['key_vault']}/app/secrets/{name}?api-version=7.4"
     return await deployment.visitor.http.get(url, headers={"authorization": f"Bearer {token}"})
+
+
+async def blob(deployment: Deployment, credential: dict[str, str]) -> str:
+    """What the site reads in the storage account, signed in with what it has found."""
+    endpoints = deployment.stack.described["endpoints"]
+    form = {"grant_type": "client_credentials", "scope": "https://storage.azure.com/.default"}
+    form |= {name: credential[name] for name in ("client_id", "client_secret")}
+    signed_in = await deployment.visitor.http.post(
+        f"{endpoints['entra']}/{credential['tenant_id']}/oauth2/v2.0/token", data=form
+    )
+    headers = {"authorization": f"Bearer {signed_in.raise_for_status().json()['access_token']}", "x-ms-version": "2024-11-04"}
+    url = f"{endpoints['blob']}/{ACCOUNTS['app']}/reports/today.txt"
+    return (await deployment.visitor.http.get(url, headers=headers)).raise_for_status().text
 
 
 async def leases(deployment: Deployment, expected: list[str]) -> list[dict[str, Any]]:
@@ -126,13 +133,11 @@ async def test_a_site_finds_its_credential_and_leaves_nothing_behind(deployment:
     (lease,) = await leases(deployment, ["active"])
     assert principal == lease["holder"]["object_id"]
     name = f"app-{principal}"
-    place = f"{deployment.app}/providers/Microsoft.KeyVault/vaults/app/secrets/{name}"
-    await control("POST", "role-assignments", {"identity": "shop", "role": "Key Vault Secrets User", "scope": place})
+    await scenes.may_read(deployment, "shop", name)
     read = await secret(deployment, "shop", name)
     assert 200 == read.status_code, read.text
     value = json.loads(read.json()["value"])
-    asked = {each: value[each] for each in ("client_id", "client_secret")} | {"arm_scope": deployment.app}
-    assert (await control("POST", "judge", asked))["accepted"]
+    assert f"what {ACCOUNTS['app']} holds" == await blob(deployment, value)
 
     # Every further write of the site finds the lease, and does nothing.
     await arm(deployment, "PUT", site, {"location": "westeurope", "identity": {"type": "SystemAssigned"}, "tags": {"a": "b"}})

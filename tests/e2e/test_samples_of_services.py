@@ -19,6 +19,7 @@ from local.sample import ACCOUNTS
 from tests.e2e.conftest import Deployment
 from tests.local.sdk.tunnel import tunnel
 from tests.support.samples.branches import FAILED, SKIPPED, SUCCEEDED
+from tests.support.samples.connectors import Dataverse, KeyVault
 from tests.support.samples.data_factory import PipelineRun
 from tests.support.samples.github_job import GITHUB, Job
 from tests.support.samples.http_actions import Tokens
@@ -26,13 +27,21 @@ from tests.support.samples.logic_apps import Run
 from tests.support.samples.machine import machine
 from tests.support.samples.oidc import Issuer
 from tests.support.samples.pod import Pod
-from tests.support.samples.scenes import CLUSTER, TENANT, left, read_json, read_yaml, workload, written
+from tests.support.samples.scenes import CLUSTER, TENANT, VAULT, left, may_read, read_json, read_yaml, workload, written
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 JOB = "repo:acme@123456/app@456789:environment:production"
 POD = "system:serviceaccount:reports:nightly"
 CLUSTERS = Issuer(f"https://westeurope.oic.prod-aks.azure.com/{TENANT}/{CLUSTER}/")
-CALLERS = {"reader-token": "vm-web", "report-reader": "fn-orders", "deploy-app": "deploys", "reader-pod": "pods"}
+CALLERS = {
+    "reader-token": "vm-web",
+    "report-reader": "fn-orders",
+    "reader-delivered": "fn-orders",
+    "deploy-app": "deploys",
+    "reader-pod": "pods",
+}
+FLOW = "flow"
+"""The application as which a flow of Power Automate asks: it may use ``reader-token`` as well."""
 TOKEN = "eyJ"
 """What every token begins with."""
 SPEED = 60
@@ -51,6 +60,8 @@ class Runs:
 
     token: Run
     grant: Run
+    secret: Run
+    flow: Run
     pipeline: PipelineRun
     job: Job
     pod: Pod
@@ -105,6 +116,28 @@ def pod(deployment: Deployment) -> Pod:
     return Pod(json.loads(text), CLUSTERS, deployment.stack.described["tenant_id"])
 
 
+def secret_run(deployment: Deployment, client: httpx.AsyncClient, settings: dict[str, str]) -> Run:
+    """A logic app that is not told its secret: it reads it in the vault, where it may read no other."""
+    document, tokens = read_json("logic-apps/delivered-secret.json"), identity(deployment, "fn-orders")
+    connection = document["parameters"]["$connections"]["value"]["keyvault"]["connectionId"]
+    vault = KeyVault(client, tokens, f"https://{VAULT}.vault.azure.net")
+    return Run(document, client, tokens, dict(settings), connectors={connection: vault})
+
+
+def flow_run(deployment: Deployment, client: httpx.AsyncClient, settings: dict[str, str]) -> Run:
+    """A flow of Power Automate. Its application's secret is a variable of its environment."""
+    known = deployment.stack.described["identities"][FLOW]
+    own = {"tenant": deployment.stack.described["tenant_id"], "client_id": known["client_id"]}
+    dataverse = Dataverse({"<prefix>_LeaseholdClientSecret": known["secret"]})
+    connectors = {"shared_commondataserviceforapps": dataverse}
+
+    async def none(_: str) -> str:
+        raise AssertionError("a flow has no managed identity")
+
+    document = read_json("power-automate/flow.json")
+    return Run(document, client, none, settings | own, connectors=connectors, signs_polls=False)
+
+
 async def runs(deployment: Deployment, home: Path) -> Runs:
     """Runs all of them at once."""
     settings = {"broker_url": deployment.stack.url, "audience": f"api://{deployment.audience}"}
@@ -117,12 +150,15 @@ async def runs(deployment: Deployment, home: Path) -> Runs:
         web, orders = identity(deployment, "vm-web"), identity(deployment, "fn-orders")
         token = Run(read_json("logic-apps/workflow.json"), client, web, dict(settings))
         grant = Run(read_json("logic-apps/role-grant.json"), client, orders, settings | blob)
+        secret = secret_run(deployment, client, settings)
+        flow = flow_run(deployment, client, settings)
         pipeline = PipelineRun(read_json("data-factory/pipeline.json"), client, web, dict(settings))
         one, other = job(deployment), pod(deployment)
         with machine(deployment.stack, homes[0]) as runner, machine(deployment.stack, homes[1]) as node:
-            await asyncio.gather(token.start(), grant.start(), pipeline.start(), one.run(runner), other.run(node))
+            workflows = (token, grant, secret, flow, pipeline)
+            await asyncio.gather(*(each.start() for each in workflows), one.run(runner), other.run(node))
     ends = {role: await left(deployment, role) for role in CALLERS}
-    return Runs(token, grant, pipeline, one, other, ends, (before, await deployment.objects()))
+    return Runs(token, grant, secret, flow, pipeline, one, other, ends, (before, await deployment.objects()))
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
@@ -136,14 +172,25 @@ async def prepared(running: Deployment) -> Deployment:
         await workload(running, name, issuer.address, subject)
     grant = {"identity": "leasehold", "role": "User Access Administrator", "scope": running.app}
     await running.visitor.control("POST", "role-assignments", grant)
+    flow = await running.visitor.control("POST", "identities", {"name": FLOW, "kind": "application"})
+    secret = (await running.visitor.control("POST", "secrets", {"identity": FLOW}))["secret"]
+    running.stack.described["identities"][FLOW] = flow | {"secret": secret}
+    await may_read(running, "fn-orders", f"reader-{running.object_id('fn-orders')}")
     return running
+
+
+async def opened(deployment: Deployment, role: str, **more: Any) -> Any:
+    """The role, open to whoever asks for it in the samples."""
+    if role == "reader-token":
+        more["bound_service_principal_ids"] = [deployment.object_id(each) for each in (CALLERS[role], FLOW)]
+    return await written(deployment, role, CALLERS[role], **more)
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def worked(prepared: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """The samples with their roles as they are, while what is new takes its time to be known everywhere."""
-    for role, caller in CALLERS.items():
-        assert [] == (await written(prepared, role, caller)).get("warnings", [])
+    for role in CALLERS:
+        assert [] == (await opened(prepared, role)).get("warnings", [])
     await prepared.consistency("typical", SPEED)
     try:
         return await runs(prepared, tmp_path_factory.mktemp("worked"))
@@ -154,8 +201,8 @@ async def worked(prepared: Deployment, tmp_path_factory: pytest.TempPathFactory)
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def failed(prepared: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """The samples, where Azure refuses the work itself. What comes before the work is the same."""
-    for role, caller in CALLERS.items():
-        await written(prepared, role, caller, **({} if role == "report-reader" else {"ready": "none"}))
+    for role in CALLERS:
+        await opened(prepared, role, **({} if role == "report-reader" else {"ready": "none"}))
     await prepared.faults(NO_READING)
     try:
         return await runs(prepared, tmp_path_factory.mktemp("failed"))
@@ -183,6 +230,29 @@ async def test_a_logic_app_works_with_a_role_of_its_own(worked: Runs) -> None:
     assert {"inputs", "status"} == {*run.history["Read_the_blob"]} == {*run.history["Lease_a_role"]}
     assert SUCCEEDED == run.history["End_the_lease"]["status"]
     assert "Say_that_the_work_failed" not in run.history
+
+
+async def test_a_logic_app_works_with_a_secret_that_no_answer_has(worked: Runs) -> None:
+    """It reads the secret in the vault, by its name. Neither of the two outputs is in the history."""
+    run = worked.secret
+    assert SUCCEEDED == run.status, (run.seen, run.history)
+    assert "westeurope" == run.history["Read_the_group"]["outputs"]["body"]["location"]
+    assert {"inputs", "status"} == {*run.history["Get_secret"]} == {*run.history["Lease_into_a_vault"]}
+    assert {"outputs", "status"} == {*run.history["Read_the_group"]}
+    assert SUCCEEDED == run.history["End_the_lease"]["status"]
+    assert json.loads(run.outputs["Get_secret"]["body"]["value"])["client_secret"] not in json.dumps(run.history)
+
+
+async def test_a_flow_of_power_automate_asks_for_its_token_until_it_is_there(worked: Runs) -> None:
+    """No answer is followed, since that would be without a token. Its own secret is nowhere in the history."""
+    run = worked.flow
+    assert SUCCEEDED == run.status, (run.seen, run.history)
+    assert [202] == run.seen["Lease_a_token"]
+    assert [200] == run.seen["Get_the_token"]
+    assert "westeurope" == run.history["Read_the_group"]["outputs"]["body"]["location"]
+    assert SUCCEEDED == run.history["End_the_lease"]["status"]
+    shown, own = json.dumps(run.history), run.outputs["Get_own_secret"]["body"]["EnvironmentVariableSecretValue"]
+    assert [False, False] == [each in shown for each in (TOKEN, own)]
 
 
 async def test_a_data_factory_works_with_a_token(worked: Runs) -> None:
@@ -222,6 +292,15 @@ async def test_a_logic_app_whose_work_fails_ends_its_lease(failed: Runs) -> None
     assert ("Failed", [403]) == (run.status, run.seen["Read_the_group"])
     ends = [run.history[name]["status"] for name in ("Work_with_a_lease", "End_the_lease", "Say_that_the_work_failed")]
     assert [FAILED, SUCCEEDED, SUCCEEDED] == ends
+
+
+@pytest.mark.parametrize("name", ["secret", "flow"])
+async def test_a_workflow_whose_work_fails_ends_its_lease(failed: Runs, name: str) -> None:
+    """And the run has failed."""
+    run: Run = getattr(failed, name)
+    assert ("Failed", [403]) == (run.status, run.seen["Read_the_group"]), run.history
+    ends = [run.history[action]["status"] for action in ("End_the_lease", "Say_that_the_work_failed")]
+    assert [SUCCEEDED, SUCCEEDED] == ends
 
 
 async def test_a_data_factory_whose_work_fails_ends_its_lease(failed: Runs) -> None:

@@ -27,7 +27,11 @@ def main(arguments: list[str]) -> int:
     """The exit code."""
     settings = os.environ
     if arguments[:2] == ["cloud", "show"]:
-        print(settings["FAKE_AZ_GRAPH"] + "/")  # noqa: T201 - a program's output
+        cloud = {
+            "endpoints.microsoftGraphResourceId": settings["FAKE_AZ_GRAPH"] + "/",
+            "name": settings.get("FAKE_AZ_CLOUD", "AzureCloud"),
+        }
+        print(cloud[_options(arguments[2:])["--query"][0]])  # noqa: T201 - a program's output
         return 0
     if arguments[:2] == ["account", "show"]:
         result = {

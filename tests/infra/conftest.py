@@ -1,8 +1,9 @@
-"""Runs ``infra/entra.sh`` against a local cloud, with stand-ins for the Azure CLI and for waiting."""
+"""The compiler of the templates; and ``infra/entra.sh`` against a local cloud, with stand-ins for the Azure CLI and waiting."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from local.cloud.local_cloud import Settings, running
 from local.snapshots import INFRA
+from tests.infra import compiler
 
 _PERMISSIONS = [
     *("Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All"),
@@ -78,6 +80,21 @@ def place_azure_cli(folder: Path) -> None:
     run = f'PYTHONPATH="{INFRA.parent}" exec "{sys.executable}" -S -m tests.infra.azure_cli "$@"'
     program.write_text(f"#!/bin/sh\n{run}\n")
     program.chmod(0o755)
+
+
+@pytest.fixture(scope="module")
+def bicep() -> str:
+    """The compiler. Where ``BICEP`` names one, it has to be there: continuous integration does."""
+    found = compiler.found()
+    if found is None:
+        pytest.skip("no Bicep compiler at $BICEP or on PATH: the templates are not compiled here")
+    return found
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The templates, where they may be changed."""
+    return shutil.copytree(INFRA, tmp_path / "infra")
 
 
 @pytest.fixture(scope="module")

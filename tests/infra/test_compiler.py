@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,21 +16,6 @@ NOT_ALWAYS_ON = {
     "use-recent-module-versions",
     "what-if-short-circuiting",
 }
-
-
-@pytest.fixture(scope="module")
-def bicep() -> str:
-    """The compiler. Where ``BICEP`` names one, it has to be there: continuous integration does."""
-    found = compiler.found()
-    if found is None:
-        pytest.skip("no Bicep compiler at $BICEP or on PATH: the templates are not compiled here")
-    return found
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The templates, where they may be changed."""
-    return shutil.copytree(INFRA, tmp_path / "infra")
 
 
 @pytest.mark.parametrize("kind", ["bicep", "bicepparam"])

@@ -7,6 +7,7 @@ import re
 from typing import Any, get_args
 
 import pytest
+import yaml  # type: ignore[import-untyped] # Schemathesis brings it; no stubs do
 
 from local.snapshots import INFRA
 from shared.cloud.key_vault.content import CONTENT_TYPES
@@ -82,6 +83,30 @@ def test_the_answer_has_the_fields_of_a_delivered_credential() -> None:
 def test_the_states_are_those_of_a_delivery() -> None:
     """Each with its meaning."""
     assert set(get_args(DeliveryState.__value__)) == {*_rows("The ask and the answer")}
+
+
+def test_every_consumer_of_the_table_has_a_recipe() -> None:
+    """Who is told how long a lease must last is told how to read."""
+    table = GUIDE.partition("\n## How long a lease must last\n")[2].partition("\n## ")[0]
+    consumers = re.findall(r"^\| (App Service|API Management|AKS|a program)", table, re.MULTILINE)
+    recipes = GUIDE.partition("\n## Consumers\n")[2].partition("\n## ")[0]
+
+    assert 4 == len(consumers)
+    assert [] == [each for each in consumers if f"\n**{each[0].upper()}{each[1:]}" not in recipes]
+
+
+def test_every_recipe_reads_the_newest_version() -> None:
+    """By the name, which the role gives; a version would be the one that is disabled next."""
+    recipes = GUIDE.partition("\n## Consumers\n")[2].partition("\n## ")[0]
+    (text,) = re.findall(r"```yaml\n(.+?)```", recipes, re.DOTALL)
+    parameters = yaml.safe_load(text)["spec"]["parameters"]
+    (mounted,) = [yaml.safe_load(each) for each in yaml.safe_load(parameters["objects"])["array"]]
+    setting, linked = _blocks("Consumers")
+
+    assert {"objectName": "orders", "objectType": "secret"} == mounted
+    assert f"https://{parameters['keyvaultName']}.vault.azure.net/secrets/orders)" in setting["ORDERS_CREDENTIAL"]
+    assert ("orders", False) == (linked["secretName"], "secretVersion" in linked)
+    assert {"orders"} == set(re.findall(r"vault\.azure\.net/secrets/([\w/-]+)", recipes))
 
 
 def test_a_vault_is_waited_for_as_long_as_the_guide_says() -> None:

@@ -8,6 +8,7 @@ import pytest
 from local.cloud.control.sample import WEBHOOK_ROLE
 from local.snapshots import INFRA
 from shared.core.caller import ADMIN, AUDITOR
+from shared.core.events.door import EVENT_GRID, EVENT_GRID_GOVERNMENT
 from tests.infra.conftest import Tenant
 
 SCRIPT = INFRA / "entra.sh"
@@ -164,11 +165,13 @@ def test_granting_again_changes_nothing(tenant: Tenant) -> None:
     assert [OWNED] == _permissions(tenant, broker)
 
 
-@pytest.mark.parametrize(("given", "expected"), [((), ADMIN), (("--role", AUDITOR), AUDITOR)])
+@pytest.mark.parametrize(
+    ("given", "expected"), [((), ADMIN), (("--role", AUDITOR), AUDITOR), (("--role", WEBHOOK_ROLE), WEBHOOK_ROLE)]
+)
 def test_gives_somebody_a_role_of_the_broker(
     tenant: Tenant, application: dict[str, str], given: tuple[str, ...], expected: str
 ) -> None:
-    """Admin unless another is named; once, however often it is run."""
+    """Admin unless another is named; once, however often it is run. Whoever subscribes the broker to a topic has the third."""
     somebody = _broker(tenant, f"for-{expected.lower().replace('.', '-')}")
 
     tenant.lines("assign", "--principal", somebody, *given)
@@ -181,9 +184,58 @@ def test_gives_somebody_a_role_of_the_broker(
     ]
 
 
+def _held(tenant: Tenant, principal: str, application: dict[str, str]) -> list[str]:
+    """The app roles of the broker that somebody has."""
+    roles = {role["id"]: role["value"] for role in tenant.graph(NAME)["appRoles"]}
+    held = tenant.graph(f"servicePrincipals/{principal}/appRoleAssignments")["value"]
+    own = [each for each in held if each["resourceId"] == application["service_principal_object_id"]]
+    return [roles[each["appRoleId"]] for each in own]
+
+
+def test_event_grid_may_publish_once_it_was_given_the_role(tenant: Tenant, application: dict[str, str]) -> None:
+    """By its application in this cloud; once, however often it is run."""
+    principal = tenant.graph(f"servicePrincipals(appId='{EVENT_GRID}')")["id"]
+    before = _held(tenant, principal, application)
+
+    given = [tenant.lines("assign", "--event-grid") for _ in range(2)]
+
+    assert ([], [{"assigned": WEBHOOK_ROLE}] * 2) == (before, given)
+    assert [WEBHOOK_ROLE] == _held(tenant, principal, application)
+
+
+def test_event_grid_gets_a_service_principal_where_there_is_none(tenant: Tenant, application: dict[str, str]) -> None:
+    """A tenant that has never used Event Grid has none."""
+    made = tenant.graph("applications", "POST", {"displayName": "Event Grid elsewhere"})
+
+    given = [tenant.lines("assign", "--event-grid", "--event-grid-app-id", made["appId"].upper()) for _ in range(2)]
+
+    assert [{"assigned": WEBHOOK_ROLE}] * 2 == given
+    principal = tenant.graph(f"servicePrincipals(appId='{made['appId']}')")["id"]
+    assert [WEBHOOK_ROLE] == _held(tenant, principal, application)
+
+
+@pytest.mark.parametrize(
+    ("cloud", "message"),
+    [("AzureUSGovernment", EVENT_GRID_GOVERNMENT), ("AzureChinaCloud", "in the cloud AzureChinaCloud, name Event Grid's")],
+)
+def test_event_grid_is_another_application_in_other_clouds(
+    tenant: Tenant, application: dict[str, str], monkeypatch: pytest.MonkeyPatch, cloud: str, message: str
+) -> None:
+    """Where nobody knows which, whoever runs the script has to say."""
+    assert application
+    monkeypatch.setitem(tenant.environment, "FAKE_AZ_CLOUD", cloud)
+
+    done = tenant.run("assign", "--event-grid")
+
+    assert (1, True) == (done.returncode, message in done.stderr)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("assign", "--event-grid", "--principal", "11111111-2222-3333-4444-555555555555"),
+        ("assign", "--event-grid", "--role", ADMIN),
+        ("assign", "--event-grid", "--event-grid-app-id", "4962773b"),
         ("frobnicate",),
         ("permissions",),
         ("permissions", "--broker", "leasehold-broker"),
@@ -205,7 +257,7 @@ def test_refuses_what_it_does_not_understand(tenant: Tenant, arguments: tuple[st
 
 
 def test_refuses_a_role_that_does_not_exist(tenant: Tenant) -> None:
-    """The broker knows two."""
+    """The application has three."""
     done = tenant.run("assign", "--principal", "11111111-2222-3333-4444-555555555555", "--role", "Leasehold.Owner")
 
     assert (1, "entra.sh: no such role: Leasehold.Owner\n") == (done.returncode, done.stderr)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.samples import http_actions
 from tests.support.samples.branches import FAILED, SUCCEEDED, NoOrderError, run_all
+from tests.support.samples.connectors import Dataverse
 from tests.support.samples.data_factory import PipelineRun
 from tests.support.samples.expressions import COMMON, ExpressionError, evaluate
 from tests.support.samples.http_actions import Action, Retries
@@ -84,17 +85,26 @@ def pipeline(script: Scripted) -> PipelineRun:
 
 
 def test_every_role_that_a_sample_asks_for_is_there_and_no_other() -> None:
-    """Programs name it as an argument, the others in the address."""
+    """Programs name it as an argument, event rules in their action, the others in the address."""
     text = "\n".join(path.read_text() for path in FILES if path.suffix in {".py", ".json", ".yml", ".yaml"})
     asked = {*re.findall(r"roles/([\w-]+)/leases", text), *re.findall(r"leased\(\s*\"([\w-]+)\"", text)}
+    asked |= {*re.findall(r"\"issue\": \{\"role\": \"([\w-]+)\"", text)}
 
     assert asked == {path.stem for path in (SAMPLES / "roles").iterdir()}
+
+
+def test_no_two_roles_give_their_secrets_one_name() -> None:
+    """The broker would refuse the second one: each reader of the samples has one vault for all of them."""
+    roles = [json.loads(path.read_text()) for path in (SAMPLES / "roles").iterdir()]
+    names = [each["delivery"]["name"] for each in roles if "delivery" in each]
+
+    assert ["app-{holder}", "reader-{holder}"] == sorted(names)
 
 
 def test_every_sample_stands_in_the_list() -> None:
     """In ``samples/README.md``, with the folder that it is in."""
     listed = set(re.findall(r"\]\(([\w-]+/[\w.-]+)\)", (SAMPLES / "README.md").read_text()))
-    helpers = {"azure-identity/broker.py"}
+    helpers = {"azure-identity/broker.py", "event-driven/secret-reader.bicep", "event-driven/site.bicepparam"}
 
     assert listed == {path.relative_to(SAMPLES).as_posix() for path in FILES if path.parent != SAMPLES} - helpers
 
@@ -217,6 +227,46 @@ async def test_a_data_factory_without_a_lease_ends_none() -> None:
     assert (FAILED, 4, {"POST"}) == (run.status, len(script.requests), {each.method for each in script.requests})
 
 
+def flow(script: Scripted, document: dict[str, Any]) -> Run:
+    """The flow of Power Automate, at a broker that answers as the script says."""
+    given = {"broker_url": "https://broker.example", "audience": "api://broker", "tenant": "t", "client_id": "c"}
+    connectors = {"shared_commondataserviceforapps": Dataverse({"<prefix>_LeaseholdClientSecret": "s"})}
+    return Run(document, script.client(), tokens, given, connectors=connectors, signs_polls=False)
+
+
+def signed_in() -> httpx.Response:
+    """What Entra ID says to an application's secret."""
+    return httpx.Response(200, json={"access_token": "own"})
+
+
+async def test_a_flow_signs_each_look_for_its_token() -> None:
+    """It looks again while the answer is 202, as an action of its own each time."""
+    document = json.loads((SAMPLES / "power-automate" / "flow.json").read_text())
+    answers = (accepted(), accepted(), httpx.Response(200, json=LEASED))
+    signed = [each for answer in answers for each in (signed_in(), answer)]
+    rest = [httpx.Response(200, json={}), signed_in(), accepted()]
+    script = Scripted(*signed, *rest)
+    run = flow(script, document)
+    await run.start()
+
+    assert (SUCCEEDED, [202], [200]) == (run.status, run.seen["Lease_a_token"], run.seen["Get_the_token"])
+    looks = [each for each in script.requests if each.method == "GET" and each.url.path.endswith("/credential")]
+    assert ["Bearer own"] * 2 == [each.headers["authorization"] for each in looks]
+    assert [202] == run.seen["End_the_lease"]
+
+
+async def test_a_flow_that_follows_a_202_by_itself_is_refused() -> None:
+    """Power Automate sends no token there: that is why the sample turns this off."""
+    text = (SAMPLES / "power-automate" / "flow.json").read_text().replace('"operationOptions": "DisableAsyncPattern",', "")
+    refused = httpx.Response(401, json={"code": "no_token"})
+    script = Scripted(signed_in(), accepted(), refused)
+    run = flow(script, json.loads(text))
+    await run.start()
+
+    assert ("Failed", [202, 401]) == (run.status, run.seen["Lease_a_token"])
+    assert "authorization" not in script.requests[-1].headers
+
+
 async def test_an_action_may_be_told_not_to_follow() -> None:
     """Then the 202 is its answer."""
     script = Scripted(accepted())
@@ -238,6 +288,8 @@ async def test_an_action_may_be_told_not_to_follow() -> None:
         ("a @{one('a').a[0]} b@{null}", "a 1 b"),
         ("@concat('a', one('b')['b'], 1)", "a[1, null]1"),
         ("@not(equals(one('a').a[0], 1))", False),
+        ("@json('{\"a\": 1}')?['a']", 1),
+        ("@encodeURIComponent('a b/c')", "a%20b%2Fc"),
         ({"type": "Expression", "value": "@one('a').a"}, [1, None]),
         ([{"a": "@null"}], [{"a": None}]),
     ],

@@ -211,7 +211,7 @@ def _role_definitions() -> list[tuple[str, str]]:
 
 def test_roles_are_named_in_the_template() -> None:
     """The next test has something to compare."""
-    assert 6 == len(_role_definitions())
+    assert 8 == len(_role_definitions())
 
 
 @pytest.mark.parametrize(("name", "guid"), _role_definitions(), ids=str)

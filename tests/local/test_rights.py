@@ -22,6 +22,7 @@ GIVE = "AppRoleAssignment.ReadWrite.All"
 OWNED, MEMBERS, READ = "Application.ReadWrite.OwnedBy", "GroupMember.ReadWrite.All", "Application.Read.All"
 ACCOUNT = "leasehold/providers/Microsoft.Storage/storageAccounts/account"
 INSIGHTS = "leasehold/providers/Microsoft.Insights/components/leasehold-insights"
+TOPIC = "leasehold/providers/Microsoft.EventGrid/topics/leasehold"
 VAULT = "app/providers/Microsoft.KeyVault/vaults/app"
 CONDITIONED = "Role Based Access Control Administrator"
 
@@ -98,6 +99,7 @@ def test_the_broker_has_these_azure_roles_and_no_other() -> None:
         (ACCOUNT, "Storage Queue Data Contributor", False),
         (ACCOUNT, "Storage Table Data Contributor", False),
         (INSIGHTS, "Monitoring Metrics Publisher", False),
+        (TOPIC, "EventGrid Data Sender", False),
         (VAULT, "Leasehold Courier (app)", False),
     }
 

@@ -227,3 +227,25 @@ async def test_make_ups_first_answer_comes_with_its_sample(monkeypatch: pytest.M
     with pytest.raises(asyncio.CancelledError):
         await running
     assert {"app-reader", "legacy-app", "dynamic-credentials-role"} == {each["name"] for each in roles["roles"]}
+
+
+async def test_make_up_publishes_what_its_broker_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The control API lists it, and the door for events over HTTP is open."""
+    monkeypatch.setattr(up, "STATE", tmp_path)
+    host, control = free_ports(2)
+    running = asyncio.create_task(up.up(Ports(function_host=host, control=control)))
+    async with asyncio.timeout(120):
+        while not await listens(host):
+            assert not running.done()
+            await asyncio.sleep(0.01)
+        async with Visitor(f"http://127.0.0.1:{control}/_control", str(tmp_path / "ca.pem")) as visitor:
+            token = await visitor.token("admin", (await visitor.control("GET"))["audience"])
+            admin = Broker(visitor, f"http://127.0.0.1:{host}", token)
+            while not (found := await visitor.control("GET", f"topics/{up.TOPIC}/events")):
+                await admin.must("POST", "sweep")
+            door = await admin.call("POST", "events", {})
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert {"leasehold.role.changed"} == {each["event"]["type"] for each in found}
+    assert (403, "/leasehold/local") == (door.status_code, found[0]["event"]["source"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Application, Identity, ServicePrincipal
 
-_PLACED = ("storage", "monitoring", "grants")
+_PLACED = ("storage", "monitoring", "grants", "events")
 """The snapshots in which the broker's identity is known. Of the app, there is nothing that the local Azure has a type for."""
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from local import snapshots
 from local.cloud.control import deployment, provision, vaults
+from local.cloud.event_grid.grid import Grid
+from local.cloud.event_grid.topics import TYPES, Topic
 from local.cloud.tenant.first_party import EVENT_GRID
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = 
     provision.group(world, "readers")
     _deliveries(world, broker.object_id)
     _event_grid(world)
+    _topic(world)
 
 
 def deployed_settings(world: LocalAzure) -> dict[str, str]:
@@ -78,6 +81,13 @@ def _event_grid(world: LocalAzure) -> None:
     if principal is None:
         raise LookupError("the world has no service principal of Event Grid")
     provision.app_role(world, principal, WEBHOOK_ROLE)
+
+
+def _topic(world: LocalAzure) -> None:
+    """The template's topic for what the broker publishes. Its resource and the broker's right there are in place already."""
+    (made,) = [each for each in world.tree.resources.values() if each.type == TYPES["custom"]]
+    name = made.id.rpartition("/")[2]
+    world.of(Grid).add_topic(world, Topic(name, "custom", made.id, "CloudEventSchemaV1_0", made.id))
 
 
 def _people(world: LocalAzure) -> None:

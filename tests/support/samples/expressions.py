@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ COMMON: Functions = {
     "concat": lambda *parts: "".join(map(_text, parts)),
     "equals": lambda one, other: one == other,
     "not": lambda value: not value,
+    "json": json.loads,
+    "encodeURIComponent": lambda text: urllib.parse.quote(text, safe="!'()*-._~"),
 }
 
 

@@ -46,6 +46,8 @@ class Action:
     poll_every: float
     """Seconds, where no ``Retry-After`` says otherwise."""
     follows: bool = True
+    signs_polls: bool = True
+    """Whether its identity's token goes with the polls as well."""
     seen: list[int] = field(default_factory=list)
 
     async def run(self, method: str, url: str, headers: dict[str, str], body: Any = None) -> httpx.Response:
@@ -53,20 +55,20 @@ class Action:
 
         Raises ``httpx.HTTPError`` for a request without an answer.
         """
-        reply = await self._repeated(method, url, headers, body)
+        reply = await self._repeated(method, url, headers, body, signed=True)
         while self.follows and reply.status_code == httpx.codes.ACCEPTED and "location" in reply.headers:
             location = httpx.URL(reply.headers["location"])
             if not location.is_absolute_url:
                 raise httpx.UnsupportedProtocol(f"the address {location} is not absolute")
             await pause(float(reply.headers.get("retry-after", self.poll_every)))
-            reply = await self._repeated("GET", str(location), {}, None)
+            reply = await self._repeated("GET", str(location), {}, None, signed=self.signs_polls)
         return reply
 
-    async def _repeated(self, method: str, url: str, headers: dict[str, str], body: Any) -> httpx.Response:
+    async def _repeated(self, method: str, url: str, headers: dict[str, str], body: Any, *, signed: bool) -> httpx.Response:
         wait = self.retries.interval
         for left in reversed(range(self.retries.count + 1)):
             given = dict(headers)
-            if self.resource is not None:
+            if self.resource is not None and signed:
                 given["Authorization"] = f"Bearer {await self.tokens(self.resource)}"
             reply = await self.http.request(method, url, headers=given, json=body, timeout=self.limit)
             self.seen.append(reply.status_code)

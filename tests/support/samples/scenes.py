@@ -14,6 +14,8 @@ from tests.e2e.conftest import Deployment
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 TENANT, CLUSTER = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000c"
+VAULT = "app"
+"""The sample's vault for deliveries."""
 _FEDERATED = "2024-11-30"
 """The api-version of federated identity credentials."""
 
@@ -36,6 +38,7 @@ def filled(text: str, deployment: Deployment, caller: str = "") -> str:
         "<storage account>": ACCOUNTS["app"],
         "<tenant>": TENANT,
         "<cluster>": CLUSTER,
+        "<vault>": VAULT,
     }
     for placeholder, value in values.items():
         text = text.replace(placeholder, value)
@@ -61,6 +64,13 @@ async def workload(deployment: Deployment, name: str, issuer: str, subject: str)
     reply.raise_for_status()
     deployment.stack.described["identities"][name] = made
     return str(made["client_id"])
+
+
+async def may_read(deployment: Deployment, identity: str, secret: str) -> None:
+    """Gives an identity the right at that secret of the vault, as docs/delivery.md says it."""
+    place = f"{deployment.app}/providers/Microsoft.KeyVault/vaults/{VAULT}/secrets/{secret}"
+    grant = {"identity": identity, "role": "Key Vault Secrets User", "scope": place}
+    await deployment.visitor.control("POST", "role-assignments", grant)
 
 
 async def left(deployment: Deployment, role: str) -> list[str]:

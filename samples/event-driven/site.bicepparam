@@ -1,0 +1,4 @@
+using 'site.bicep'
+
+param name = '<web app>'
+param vaultName = '<vault>'
