@@ -37,9 +37,10 @@ class Retry:
     ) -> T:
         """Returns the call's result. While it raises one of ``on`` and a next try can begin before ``deadline``, repeats it.
 
-        Raises what the last try raised, which knows whether an earlier one is in doubt. If ``in_time``, the first try must begin before ``deadline`` too: else raises
-        ``OutOfTime``. If ``on`` has ``Throttled``, the call waits for the rate limiter until ``deadline`` at most. The
-        deadline of the priority in force (``shared.resilience.priority``) bounds every wait for Azure's limits too.
+        Raises what the last try raised, which says whether an earlier one is in doubt. If ``in_time``, the first try must
+        begin before ``deadline`` too: else raises ``OutOfTime``. If ``on`` has ``Throttled``, the call waits for the rate
+        limiter until ``deadline`` at most. The deadline of the priority in force (``shared.resilience.priority``) bounds every
+        wait for Azure's limits too.
         """
         if in_time and self.clock.monotonic() >= deadline:
             raise OutOfTime("the time for this operation is used up")
