@@ -90,6 +90,7 @@ ALIGNED = StoredType("mark of aligned index rows")
 ROLE = StoredType("role")
 GENERATION = StoredType("generation")
 ADMISSIONS = StoredType("admissions")
+NAME_CLAIM = StoredType("claim of a secret's name")
 CALLER_ADMISSIONS = StoredType("admissions of a caller")
 ASKS = StoredType("asks of a caller")
 AUTH_ROLE = StoredType("auth role")
@@ -116,6 +117,7 @@ ALL = (
         ROLE,
         GENERATION,
         ADMISSIONS,
+        NAME_CLAIM,
         CALLER_ADMISSIONS,
         ASKS,
         AUTH_ROLE,

@@ -16,6 +16,7 @@ from shared.core.delivery import Delivered, Delivery, Format
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId
+from shared.core.ports.secret_names import SecretName
 from shared.core.role import Target
 from shared.kinds.kind import Schema
 
@@ -141,6 +142,10 @@ class Courier(Protocol):
 
     def still_fits(self, delivery: Delivery | None, lease: Lease) -> bool:
         """Whether the role's delivery of today would put the lease's credential where it was planned to lie."""
+        ...
+
+    def shared_name(self, lease: Lease) -> SecretName | None:
+        """Returns the name under which other leases may have versions as well; ``None`` if the lease has none such."""
         ...
 
     async def require_name(self, lease: Lease, *, deadline: float) -> tuple[LeaseId, ...]:

@@ -98,6 +98,7 @@ class Composition:
         from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
+        from shared.cloud.storage.secret_name_table import TableSecretNames
 
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
@@ -122,6 +123,7 @@ class Composition:
             fillings=lazy(lambda: storage.fillings),
             pools=TablePools(tables),
             courier=azure.courier,
+            secret_names=TableSecretNames(tables),
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,

@@ -21,6 +21,7 @@ from shared.cloud.storage import (
     queued_marker_table,
     role_table,
     rule_lease_table,
+    secret_name_table,
 )
 from shared.cloud.storage.lease_reader import read_granted, read_indexed, read_key, read_lease
 from shared.cloud.storage.outbox_table import read_waiting
@@ -62,6 +63,7 @@ _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "event-rule": (forms.EVENT_RULE, lambda row: document_table.restored(event_rule_table.EVENT_RULES, row)),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
+    "secret-name": (forms.NAME_CLAIM, secret_name_table._claim),
     "application": (forms.APPLICATION_LOCK, application_lock_table._record),
     "waiting": (forms.QUEUED_MARKER, queued_marker_table._marker),
 }
