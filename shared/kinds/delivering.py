@@ -110,6 +110,10 @@ class Vaults(Protocol):
         """Purges a deleted secret. Raises ``Absent``; ``NotReplicated`` while it is being deleted; ``Refused``."""
         ...
 
+    async def is_deleted(self, vault: str, name: str) -> bool:
+        """Returns whether the vault keeps a deleted secret of that name. Raises ``Refused`` if the broker may not know."""
+        ...
+
     async def secrets(self, vault: str) -> Sequence[NamedSecret]:
         """Returns all secrets of the vault."""
         ...
