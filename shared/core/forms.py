@@ -88,6 +88,7 @@ LEASED_PRINCIPAL = StoredType("leased principal")
 STUCK_HINT = StoredType("hint of a stuck lease")
 ALIGNED = StoredType("mark of aligned index rows")
 ROLE = StoredType("role")
+SHARED_VERSION = StoredType("version of what roles share")
 GENERATION = StoredType("generation")
 ADMISSIONS = StoredType("admissions")
 NAME_CLAIM = StoredType("claim of a secret's name")
@@ -115,6 +116,7 @@ ALL = (
     *(LEASE, LEASE_INDEX, SCOPE_INDEX, DUE, OUTGOING_EVENT, PUBLISHED, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
     *(
         ROLE,
+        SHARED_VERSION,
         GENERATION,
         ADMISSIONS,
         NAME_CLAIM,

@@ -112,6 +112,8 @@ def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
     match partition:
         case _ if key.startswith("~"):
             return forms.PENDING_EVENT, document_table._pending_event
+        case "role" if key.startswith("\u00a7"):
+            return forms.SHARED_VERSION, etag_of
         case "journal":
             return _JOURNAL[key]
         case _ if partition.startswith("caller_"):
