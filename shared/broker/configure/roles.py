@@ -9,10 +9,11 @@ from typing import Any
 
 from shared.broker import rules
 from shared.broker.access import rights_of
-from shared.broker.configure.deliveries import require_own_vaults, shared_vaults, tried_vaults
+from shared.broker.configure.deliveries import require_own_vaults, shared_vaults, taken_names, tried_vaults
 from shared.broker.configure.event_rules import users_of_role
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
+from shared.broker.configure.pools import is_larger
 from shared.broker.configure.sharing import Sharing, require_fit, takes_of_shared
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
@@ -48,10 +49,14 @@ async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_
     require_expected(expected, former.version if former is not None else None)
     await _refuse_escalation(ports, actor, role, former)
     _refuse_more_of_graph(ports, actor, role, former)
-    others = await ports.roles.list() if takes_of_shared(ports, role, former) else ()
-    # Once more when it is stored: others may be stored meanwhile.
-    require_fit(ports, role, former, others)
+    others = await ports.roles.list() if role.delivery is not None else ()
+    if faults := tuple(taken_names(role, others)):
+        raise Malformed(*faults)
     role = await checked(ports, role, former, is_untried=is_untried and actor.caller.is_admin)
+    if is_larger(ports, role, former):
+        others = others or await ports.roles.list()
+        # How much a pool holds is known once the role is looked up.
+        require_fit(ports, role, former, others)
     warnings = (*role_cautions(ports, role), *shared_vaults(role, others))
     if dry_run:
         azure, vaults = await both(look_up(ports, role.bounds), tried_vaults(ports, role))
