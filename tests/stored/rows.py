@@ -67,6 +67,11 @@ _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "application": (forms.APPLICATION_LOCK, application_lock_table._record),
     "waiting": (forms.QUEUED_MARKER, queued_marker_table._marker),
 }
+_BESIDE: dict[str, tuple[StoredType, Reader]] = {
+    "~": (forms.PENDING_EVENT, document_table._pending_event),
+    "\u00a7": (forms.SHARED_VERSION, etag_of),
+}
+"""Rows beside documents, by how their keys begin."""
 _ACCESS: dict[str, tuple[StoredType, Reader]] = {
     "auth-role": (forms.AUTH_ROLE, lambda row: document_table.restored(access_table.AUTH_ROLES, row)),
     "policy": (forms.POLICY, lambda row: document_table.restored(access_table.POLICIES, row)),
@@ -110,10 +115,8 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
 
 def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
     match partition:
-        case _ if key.startswith("~"):
-            return forms.PENDING_EVENT, document_table._pending_event
-        case "role" if key.startswith("\u00a7"):
-            return forms.SHARED_VERSION, etag_of
+        case _ if key[0] in _BESIDE:
+            return _BESIDE[key[0]]
         case "journal":
             return _JOURNAL[key]
         case _ if partition.startswith("caller_"):
