@@ -100,7 +100,7 @@ def test_of_two_roles_that_do_not_go_together_one_is_there(one: Write, two: Writ
 
 @pytest.mark.parametrize("count", [2, 12])
 async def test_roles_that_go_together_are_all_written_although_it_is_at_once(count: int) -> None:
-    """Each is judged again when another came first. Names in one vault that differ, and the same name in vaults of their own."""
+    """Each is judged again when another came first. Names in one vault differ; in another vault one may be the same."""
     made = _furnished()
     made.calls.latency = 0.01
     documents = {f"role-{number}": _named(f"name-{number}") for number in range(count)} | {

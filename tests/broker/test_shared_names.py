@@ -136,14 +136,15 @@ async def test_asks_that_differ_step_by_step_never_both_deliver(change: Change, 
 
 
 async def test_what_delivers_later_is_refused_although_the_claim_has_come_back() -> None:
-    """Another ask has had the name in between, and has delivered under it: it is not enough that the claim is the same again."""
+    """Another ask has had the name in between, and has delivered under it: what the claim says is not enough."""
     world = to_a_vault(name=NAME)
     name = SecretName(VAULT, NAME)
 
     async def others() -> None:
         mine = await world.ports.secret_names.find(name)
-        theirs = await world.ports.secret_names.claim(name, replace(mine, target_digest="another"), former=mine)  # type: ignore[type-var]
-        await world.ports.secret_names.claim(name, mine, former=theirs)  # type: ignore[arg-type]
+        assert mine is not None
+        theirs = await world.ports.secret_names.claim(name, replace(mine, target_digest="another"), former=mine)
+        await world.ports.secret_names.claim(name, mine, former=theirs)
 
     world.calls.meanwhile(_PUT, others)
     assert "secret_name_taken" == await _ask(world)

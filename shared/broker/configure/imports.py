@@ -309,10 +309,10 @@ class _Plan:
         wanted: Mapping[str, Role],
         role: Role,
         former: Role | None,
-        stored: Sequence[Role],  # noqa: ARG002 - one of many
+        stored: Sequence[Role],
     ) -> None:
         """Judges the import's roles beside those that somebody else has stored since the plan was made."""
-        now = {each.name: each for each in stored}
+        now: dict[str, Role] = {each.name: each for each in stored}
         require_together(self._ports, now, wanted, self._after(ROLES, now, wanted))
 
     async def _store(self, auth_role: AuthRole, former: AuthRole | None) -> AuthRole:

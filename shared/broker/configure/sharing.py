@@ -1,7 +1,7 @@
 """What roles share: the names of secrets in vaults, and the room in pools. What a role may take depends on all others.
 
-A role that takes of it is judged by all stored roles, and stored only if no other one has been judged and stored since. So of two
-that are written at once and do not go together, one is refused, whoever writes them: a PUT, or an import.
+A role that takes of it is judged by all stored roles, and stored only if no other one has been judged and stored since. So of
+two that are written at once and do not go together, one is refused, whoever writes them: a PUT, or an import.
 """
 
 from __future__ import annotations

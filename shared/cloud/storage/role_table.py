@@ -22,8 +22,8 @@ from shared.kinds.stored_role import restore_role, store_role
 
 _PARTITION, _ADMISSIONS = "role", "admission"
 _SHARED: Final[dict[str, Any]] = {"PartitionKey": _PARTITION, "RowKey": "\u00a7shared", **SHARED_VERSION.stamp}
-"""The row with the version of what roles share. Its key comes after every name, and after every pending event: whoever reads these
-passes over it. Only its ETag counts, which never comes back."""
+"""The row with the version of what roles share. Its key comes after every name, and after every pending event: whoever reads
+these passes over it. Only its ETag counts, which never comes back."""
 
 
 def roles_of(kinds: Kinds) -> DocumentType[Role]:

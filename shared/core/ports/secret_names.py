@@ -25,8 +25,8 @@ class SecretName:
 class NameClaim:
     """What the name stands for: leases of one role that are granted the same, as ``target_digest`` says.
 
-    ``lease`` is the one that has claimed the name for them. It may have ended: others go on under the same claim. ``version`` is
-    one that the row has never had before, and never has again.
+    ``lease`` is the one that has claimed the name for them. It may have ended: others go on under the same claim. ``version``
+    is one that the row has never had before, and never has again.
     """
 
     lease: LeaseId
