@@ -98,7 +98,6 @@ class Composition:
         from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
-        from shared.cloud.storage.secret_name_table import TableSecretNames
 
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
@@ -122,8 +121,6 @@ class Composition:
             preparations=lazy(lambda: storage.preparations),
             fillings=lazy(lambda: storage.fillings),
             pools=TablePools(tables),
-            courier=azure.courier,
-            secret_names=TableSecretNames(tables),
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,
@@ -148,7 +145,14 @@ class Composition:
             outages=self.outages,
             refused=azure.refused,
             **self._of_events(),
+            **self._of_deliveries(),
         )
+
+    def _of_deliveries(self) -> dict[str, Any]:
+        """Returns the ports that only deliveries need."""
+        from shared.cloud.storage.secret_name_table import TableSecretNames
+
+        return {"courier": self.azure.courier, "secret_names": TableSecretNames(self.storage.tables)}
 
     def _of_events(self) -> dict[str, Any]:
         """Returns the ports that only events need, those that are published and those from outside."""

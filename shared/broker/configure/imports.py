@@ -275,7 +275,7 @@ class _Plan:
         So nothing that is there names what has gone, or is not there yet.
         """
         ports, actor, stored = self._ports, self._actor, self._stored
-        sharing = Sharing(ports, partial(self._judge_together, wanted.roles), self._version)
+        sharing = Sharing(ports, lambda _, __, now: self._judge_together(wanted.roles, now), self._version)
         of_policies = Section[Policy](
             *(POLICIES, stored.policies, wanted.policies, proposed.policies, write_policy, policies.differs),
             lambda policy, former: policies.store_policy(ports, actor, policy, former),
@@ -304,13 +304,7 @@ class _Plan:
             *(*of_auth_roles.deletions(), *of_rules.deletions(), *of_roles.deletions(), *of_policies.deletions()),
         )
 
-    def _judge_together(
-        self,
-        wanted: Mapping[str, Role],
-        role: Role,
-        former: Role | None,
-        stored: Sequence[Role],
-    ) -> None:
+    def _judge_together(self, wanted: Mapping[str, Role], stored: Sequence[Role]) -> None:
         """Judges the import's roles beside those that somebody else has stored since the plan was made."""
         now: dict[str, Role] = {each.name: each for each in stored}
         require_together(self._ports, now, wanted, self._after(ROLES, now, wanted))
