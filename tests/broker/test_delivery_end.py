@@ -149,5 +149,5 @@ async def test_what_the_reconciliation_cannot_purge_is_told_as_well() -> None:
     del world.leases.rows[lease.id]
     world.clock.jump(2 * 3600)
     await reconcile(world.ports, "r")
-    told = [(each.operation, each.code, each.lease) for each in world.audit.events if each.code]
-    assert [("reconcile", "purge_protected", lease.id)] == told
+    coded = [(each.operation, each.code, each.lease) for each in world.audit.events if each.code]
+    assert [("reconcile", "purge_protected", lease.id)] == coded

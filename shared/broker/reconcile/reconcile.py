@@ -167,12 +167,12 @@ class _Round:
         # Told before it is done: a death in between tells it twice rather than never.
         await self._tell(orphan)
         try:
-            kept = await self._undo(orphan)
+            still_there = await self._undo(orphan)
         except Upstream as failure:
             await self._tell(orphan, failure)
             raise
-        if kept:
-            await self._tell(orphan, code=kept)
+        if still_there:
+            await self._tell(orphan, code=still_there)
         return Result.REMOVED
 
     async def _undo(self, orphan: Orphan) -> str:
