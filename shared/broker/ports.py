@@ -29,6 +29,7 @@ from shared.core.ports.queue import EventsQueue, Fillings, Preparations, QueuedM
 from shared.core.ports.resources import Resources
 from shared.core.ports.rule_leases import RuleLeases
 from shared.core.ports.run_history import RunHistory
+from shared.core.ports.secret_names import SecretNames
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
 from shared.kinds.delivering import Courier
@@ -109,6 +110,7 @@ class Ports:
     rule_leases: RuleLeases
     pools: Pools
     courier: Courier
+    secret_names: SecretNames
     kinds: Kinds
     inventory: AzureInventory
     home: ObjectId

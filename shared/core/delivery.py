@@ -116,7 +116,8 @@ class DeliveryView:
     """What callers may see of a lease's delivery.
 
     ``version`` is empty until there is one. ``kept_by_azure``: the lease has ended, and the vault keeps the deleted secret,
-    which nobody can read and only the vault's owner can recover, until its retention is over.
+    which nobody can read and only the vault's owner can recover, until its retention is over. Of a shared secret, somebody else
+    has deleted it.
     """
 
     vault: str
@@ -149,6 +150,11 @@ class DeliveryPart(Protocol):
         """Whether the vault keeps the deleted secret for a while."""
         ...
 
+    @property
+    def kept_because(self) -> str:
+        """Why it does, as a stable code for the audit trail. Empty if it does not."""
+        ...
+
 
 def delivery_of(parts: Sequence[object], undone: Collection[int], state: State) -> DeliveryView | None:
     """Returns the delivery among a lease's parts; ``None`` if the lease is not delivered."""
@@ -157,6 +163,11 @@ def delivery_of(parts: Sequence[object], undone: Collection[int], state: State) 
             found = _state_of(part, state, is_undone=state is State.ENDED or place in undone)
             return DeliveryView(part.vault, part.name, part.version, found)
     return None
+
+
+def kept_because(parts: Sequence[object]) -> str:
+    """Returns why the vault keeps the secret that is among a lease's parts. Empty if it keeps none."""
+    return next((part.kept_because for part in parts if isinstance(part, DeliveryPart)), "")
 
 
 def _state_of(part: DeliveryPart, state: State, *, is_undone: bool) -> DeliveryState:

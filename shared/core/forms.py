@@ -88,8 +88,10 @@ LEASED_PRINCIPAL = StoredType("leased principal")
 STUCK_HINT = StoredType("hint of a stuck lease")
 ALIGNED = StoredType("mark of aligned index rows")
 ROLE = StoredType("role")
+SHARED_VERSION = StoredType("version of what roles share")
 GENERATION = StoredType("generation")
 ADMISSIONS = StoredType("admissions")
+NAME_CLAIM = StoredType("claim of a secret's name")
 CALLER_ADMISSIONS = StoredType("admissions of a caller")
 ASKS = StoredType("asks of a caller")
 AUTH_ROLE = StoredType("auth role")
@@ -114,8 +116,10 @@ ALL = (
     *(LEASE, LEASE_INDEX, SCOPE_INDEX, DUE, OUTGOING_EVENT, PUBLISHED, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
     *(
         ROLE,
+        SHARED_VERSION,
         GENERATION,
         ADMISSIONS,
+        NAME_CLAIM,
         CALLER_ADMISSIONS,
         ASKS,
         AUTH_ROLE,

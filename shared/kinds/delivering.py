@@ -16,6 +16,7 @@ from shared.core.delivery import Delivered, Delivery, Format
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId
+from shared.core.ports.secret_names import SecretName
 from shared.core.role import Target
 from shared.kinds.kind import Schema
 
@@ -109,6 +110,10 @@ class Vaults(Protocol):
         """Purges a deleted secret. Raises ``Absent``; ``NotReplicated`` while it is being deleted; ``Refused``."""
         ...
 
+    async def is_deleted(self, vault: str, name: str) -> bool:
+        """Returns whether the vault keeps a deleted secret of that name. Raises ``Refused`` if the broker may not know."""
+        ...
+
     async def secrets(self, vault: str) -> Sequence[NamedSecret]:
         """Returns all secrets of the vault."""
         ...
@@ -141,6 +146,10 @@ class Courier(Protocol):
 
     def still_fits(self, delivery: Delivery | None, lease: Lease) -> bool:
         """Whether the role's delivery of today would put the lease's credential where it was planned to lie."""
+        ...
+
+    def shared_name(self, lease: Lease) -> SecretName | None:
+        """Returns the name under which other leases may have versions as well; ``None`` if the lease has none such."""
         ...
 
     async def require_name(self, lease: Lease, *, deadline: float) -> tuple[LeaseId, ...]:

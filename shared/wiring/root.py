@@ -121,7 +121,6 @@ class Composition:
             preparations=lazy(lambda: storage.preparations),
             fillings=lazy(lambda: storage.fillings),
             pools=TablePools(tables),
-            courier=azure.courier,
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,
@@ -146,7 +145,14 @@ class Composition:
             outages=self.outages,
             refused=azure.refused,
             **self._of_events(),
+            **self._of_deliveries(),
         )
+
+    def _of_deliveries(self) -> dict[str, Any]:
+        """Returns the ports that only deliveries need."""
+        from shared.cloud.storage.secret_name_table import TableSecretNames
+
+        return {"courier": self.azure.courier, "secret_names": TableSecretNames(self.storage.tables)}
 
     def _of_events(self) -> dict[str, Any]:
         """Returns the ports that only events need, those that are published and those from outside."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.revoke import revoke
 from shared.core.errors import Absent, Refused
 from shared.core.lease import State
@@ -35,6 +36,7 @@ async def test_what_a_vault_does_not_purge_is_success_and_is_told() -> None:
     assert State.ENDED is ended.state
     assert ended.delivery is not None
     assert "kept_by_azure" == ended.delivery.state
+    assert [("end", "purge_protected")] == [(each.operation, each.code) for each in world.audit.events if each.code]
     with pytest.raises(Absent):
         lying(world, lease)
 
@@ -95,3 +97,57 @@ async def test_ending_the_newest_version_while_older_ones_live_is_told(caplog: p
     _, newer = (await issued(world)).lease, (await issued(world)).lease
     await revoke(world.ports, request(), newer.id)
     assert "newest_version_disabled" in caplog.text
+
+
+@pytest.mark.parametrize("may_look", [True, False])
+async def test_a_shared_secret_that_somebody_has_deleted_is_kept_by_azure(*, may_look: bool) -> None:
+    """Whoever recovers it finds the lease's version as it was. If the broker may not look, it says so as well."""
+    world = to_a_vault(name=SHARED)
+    lease = (await issued(world)).lease
+    assert lease.delivery is not None
+    await world.vaults.delete(VAULT, lease.delivery.name)
+    if not may_look:
+        world.calls.fail("vaults.is_deleted", Refused(status=403, azure_code="AccessDenied"))
+    ended = await revoke(world.ports, request(), lease.id)
+    assert State.ENDED is ended.state
+    assert ended.delivery is not None
+    assert "kept_by_azure" == ended.delivery.state
+    assert [("end", "secret_deleted")] == [(each.operation, each.code) for each in world.audit.events if each.code]
+
+
+async def test_a_shared_secret_that_somebody_has_purged_is_gone() -> None:
+    """Nothing can be recovered."""
+    world = to_a_vault(name=SHARED)
+    lease = (await issued(world)).lease
+    assert lease.delivery is not None
+    await world.vaults.delete(VAULT, lease.delivery.name)
+    await world.vaults.purge(VAULT, lease.delivery.name)
+    ended = await revoke(world.ports, request(), lease.id)
+    assert ended.delivery is not None
+    assert "ended" == ended.delivery.state
+
+
+async def test_a_shared_secret_that_was_recovered_after_the_end_is_disabled_by_the_reconciliation() -> None:
+    """It was readable until then, and opened nothing."""
+    world = to_a_vault(name=SHARED)
+    lease = (await issued(world)).lease
+    assert lease.delivery is not None
+    await world.vaults.delete(VAULT, lease.delivery.name)
+    await revoke(world.ports, request(), lease.id)
+    world.vaults.recover(VAULT, lease.delivery.name)
+    assert lying(world, lease)
+    world.clock.jump(2 * 3600)
+    assert ["removed"] == [each.result for each in (await reconcile(world.ports, "r")).findings]
+    with pytest.raises(Refused, match="SecretDisabled"):
+        lying(world, lease)
+
+
+async def test_what_the_reconciliation_cannot_purge_is_told_as_well() -> None:
+    """A secret without a lease, in a vault that protects it."""
+    world = to_a_vault(vaults=(PROTECTED_VAULT,))
+    lease = (await issued(world)).lease
+    del world.leases.rows[lease.id]
+    world.clock.jump(2 * 3600)
+    await reconcile(world.ports, "r")
+    coded = [(each.operation, each.code, each.lease) for each in world.audit.events if each.code]
+    assert [("reconcile", "purge_protected", lease.id)] == coded

@@ -20,6 +20,7 @@ from shared.broker.revoke import revoke
 from shared.core.definition import Permission
 from shared.core.errors import Conflict, Malformed, NotReplicated, RoleOutdated
 from shared.core.lease import State
+from shared.core.names import Scope
 from shared.core.pool import Pool
 from shared.issuers.service_principal.storage_sas import StorageSasCredential
 from tests.broker.scenes import stored
@@ -159,6 +160,7 @@ async def test_ends_with_its_lease() -> None:
         ((ACCOUNT,), AskedFor(), "container"),
         ((ACCOUNT,), AskedFor(within=ACCOUNT), "container"),
         ((), RAW, "container"),
+        ((ACCOUNT,), AskedFor(within=Scope(f"{ACCOUNT}/queueServices/default/queues/q")), "within"),
     ],
 )
 async def test_an_ask_of_which_nothing_could_be_signed_makes_nothing(scopes: Any, ask: AskedFor, path: str) -> None:

@@ -116,6 +116,19 @@ async def test_a_version_is_changed_and_what_is_not_named_stays(side: Side) -> N
         await side.vaults.update(OPEN, "db", "0" * 32, is_enabled=False)
 
 
+@pytest.mark.parametrize("is_enabled", [True, False])
+async def test_a_deleted_secret_is_there_until_it_is_purged(side: Side, *, is_enabled: bool) -> None:
+    """A disabled one is not shown, and is there all the same."""
+    version = await put(side)
+    assert not await side.vaults.is_deleted(OPEN, "db")
+    await side.vaults.update(OPEN, "db", version, is_enabled=is_enabled)
+    await side.vaults.delete(OPEN, "db")
+    assert [] == [*await side.vaults.versions(OPEN, "db")]
+    assert await side.vaults.is_deleted(OPEN, "db")
+    await side.vaults.purge(OPEN, "db")
+    assert not await side.vaults.is_deleted(OPEN, "db")
+
+
 async def test_a_secret_is_deleted_and_purged(side: Side) -> None:
     """Each says whether there was something."""
     await put(side)

@@ -19,6 +19,7 @@ from shared.cloud.storage.event_rule_table import TableEventRules
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.role_table import TableRoles
+from shared.cloud.storage.secret_name_table import TableSecretNames
 from shared.cloud.storage.table_rest import Tables
 from shared.core.footprint import Assignment
 from shared.core.lease import Holder, Lease, State
@@ -28,6 +29,7 @@ from shared.core.ports.audit import Audit
 from shared.core.ports.documents import EventRules, Generations, Roles
 from shared.core.ports.leases import Leases
 from shared.core.ports.run_history import RunHistory
+from shared.core.ports.secret_names import SecretNames
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.access import MemoryAccess
 from tests.fakes.calls import Calls
@@ -35,6 +37,7 @@ from tests.fakes.clock import START, FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.memory import memory_event_rules
+from tests.fakes.secret_names import MemorySecretNames
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, guid
 from tests.support.kinds import SCHEMAS
@@ -53,6 +56,7 @@ class Stores:
     policies: Policies
     event_rules: EventRules
     access: AccessStore
+    secret_names: SecretNames
     line: LossyLine | None = None
 
 
@@ -91,7 +95,8 @@ def in_memory() -> Stores:
     calls = Calls(FakeClock())
     access = MemoryAccess(calls)
     stores = (MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryRunHistory(calls))
-    return Stores(*stores, MemoryGenerations(calls), access.auth_roles, access.policies, memory_event_rules(calls), access)
+    documents = access.auth_roles, access.policies, memory_event_rules(calls)
+    return Stores(*stores, MemoryGenerations(calls), *documents, access, MemorySecretNames(calls))
 
 
 @asynccontextmanager
@@ -107,7 +112,7 @@ async def on_tables(connection: str) -> AsyncIterator[Stores]:
             TableRunHistory(service),
         )
         documents = TableAuthRoles(service, ids), TablePolicies(service, ids), TableEventRules(service, ids)
-        yield Stores(*stores, TableGenerations(service), *documents, TableAccess(service), line)
+        yield Stores(*stores, TableGenerations(service), *documents, TableAccess(service), TableSecretNames(service), line)
 
 
 def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object_id, *, due: float = 20.0) -> Lease:

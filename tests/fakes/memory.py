@@ -28,6 +28,7 @@ from tests.fakes.pools import MemoryPools
 from tests.fakes.queue import MemoryFillings, MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
 from tests.fakes.resources import FakeResources
 from tests.fakes.rule_leases import MemoryRuleLeases
+from tests.fakes.secret_names import MemorySecretNames
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 
 
@@ -67,6 +68,7 @@ class MemoryBroker:
         self.rule_leases = MemoryRuleLeases(self.calls)
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
+        self.secret_names = MemorySecretNames(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
         self.caller_records = MemoryCallerRecords(self.calls)
         self.callers = FakeCallers(self.calls)
@@ -108,6 +110,7 @@ class MemoryBroker:
             queued_markers=self.queued_markers,
             generations=self.generations,
             leased=self.leased,
+            secret_names=self.secret_names,
             access_view=WarmView(self.access, self.roles, self.clock),
             directory=self.callers.facts(),
             subjects=FakeSubjects(self.callers),

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.audit import AuditEvent
-from shared.core.errors import Fault, LostRace, Malformed
+from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
-from shared.core.ports.documents import Admissions
+from shared.core.ports.documents import Admissions, Expect
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Count, Noted, Publishing, Run
 from shared.core.role import Role
@@ -37,6 +37,26 @@ class MemoryRoles(MemoryDocuments[Role]):
         self._read: dict[tuple[Kinds, str, str], Role] = {}
         """Each version is read once: walks read the same one thousands of times."""
         self._admissions: dict[RoleName, Admissions] = {}
+        self._shared = ""
+
+    async def shared_version(self) -> str:
+        """See the port."""
+        return await self._calls.through("roles.shared_version", lambda: self._shared)
+
+    async def put_sharing(
+        self, document: Role, *, expected: Expect, judged_at: str, event: AuditEvent | None = None
+    ) -> tuple[Role, str]:
+        """See the port."""
+
+        def effect() -> tuple[Role, str]:
+            if judged_at != self._shared:
+                raise PreconditionFailed
+            stored = self.keep(document, expected=expected)
+            self._keep_event(event)
+            self._shared = self._versions.following(("shared",))
+            return stored, self._shared
+
+        return await self._calls.through("roles.put", effect, document)
 
     async def admissions(self, role: RoleName) -> Admissions:
         """See the port."""
@@ -48,7 +68,7 @@ class MemoryRoles(MemoryDocuments[Role]):
 
     def contents(self) -> str:
         """All that is kept, to be compared."""
-        return repr((super().contents(), sorted(self._admissions.items())))
+        return repr((super().contents(), self._shared, sorted(self._admissions.items())))
 
     def _admit(self, role: RoleName, leases: frozenset[LeaseId], former: Admissions) -> None:
         if former.version != self._admissions.get(role, Admissions()).version:

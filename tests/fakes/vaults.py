@@ -70,6 +70,11 @@ class FakeVaults:
         """The newest version."""
         return self._secret(vault, name).versions[-1]
 
+    def recover(self, vault: str, name: str) -> None:
+        """The vault's owner brings a deleted secret back, with all of its versions."""
+        self._vault(vault)[name.lower()].deleting_until = None
+        self._list(vault, name)
+
     async def tenant_of(self, vault: str) -> ObjectId | None:
         """One call."""
 
@@ -162,6 +167,17 @@ class FakeVaults:
             self._list(vault, name)
 
         await self.calls.through("vaults.purge", effect, vault, name)
+
+    async def is_deleted(self, vault: str, name: str) -> bool:
+        """One call."""
+
+        def effect() -> bool:
+            self._require(vault)
+            secret = self._vault(vault).get(name.lower())
+            gone_since = secret.deleting_until if secret is not None else None
+            return gone_since is not None and gone_since <= self.clock.monotonic()
+
+        return await self.calls.through("vaults.is_deleted", effect, vault, name)
 
     async def secrets(self, vault: str) -> Sequence[NamedSecret]:
         """One call."""

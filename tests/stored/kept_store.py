@@ -36,6 +36,7 @@ from shared.cloud.storage.pool_table import TablePools
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
 from shared.cloud.storage.rule_lease_table import TableRuleLeases
+from shared.cloud.storage.secret_name_table import TableSecretNames
 from shared.cloud.storage.tables import connect
 from shared.cloud.system import SystemIds
 from shared.core import ownership
@@ -194,6 +195,7 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         queued_markers=TableQueuedMarkers(service),
         pools=TablePools(service),
         generations=TableGenerations(service),
+        secret_names=TableSecretNames(service),
         leased=TableLeasedPrincipals(service),
         caller_records=TableCallerRecords(service, clock),
         kinds=made.ports.kinds,

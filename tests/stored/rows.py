@@ -21,6 +21,7 @@ from shared.cloud.storage import (
     queued_marker_table,
     role_table,
     rule_lease_table,
+    secret_name_table,
 )
 from shared.cloud.storage.lease_reader import read_granted, read_indexed, read_key, read_lease
 from shared.cloud.storage.outbox_table import read_waiting
@@ -62,9 +63,15 @@ _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "event-rule": (forms.EVENT_RULE, lambda row: document_table.restored(event_rule_table.EVENT_RULES, row)),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
+    "secret-name": (forms.NAME_CLAIM, secret_name_table._claim),
     "application": (forms.APPLICATION_LOCK, application_lock_table._record),
     "waiting": (forms.QUEUED_MARKER, queued_marker_table._marker),
 }
+_BESIDE: dict[str, tuple[StoredType, Reader]] = {
+    "~": (forms.PENDING_EVENT, document_table._pending_event),
+    "\u00a7": (forms.SHARED_VERSION, etag_of),
+}
+"""Rows beside documents, by how their keys begin."""
 _ACCESS: dict[str, tuple[StoredType, Reader]] = {
     "auth-role": (forms.AUTH_ROLE, lambda row: document_table.restored(access_table.AUTH_ROLES, row)),
     "policy": (forms.POLICY, lambda row: document_table.restored(access_table.POLICIES, row)),
@@ -108,8 +115,8 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
 
 def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
     match partition:
-        case _ if key.startswith("~"):
-            return forms.PENDING_EVENT, document_table._pending_event
+        case _ if key[0] in _BESIDE:
+            return _BESIDE[key[0]]
         case "journal":
             return _JOURNAL[key]
         case _ if partition.startswith("caller_"):

@@ -32,6 +32,8 @@ DAMAGED_LEASES: dict[str, Mapping[str, Any]] = {"live": LATER_FORM, "keyed": {"V
 DAMAGE: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {
     "roles": {
         ("role", "legacy"): LATER_FORM,
+        ("role", "\u00a7shared"): LATER_FORM,
+        ("secret-name", "kv-app.vault.azure.net_nobodys"): LATER_FORM,
         ("generation", "grouped"): LATER_FORM,
         ("generation", "nobodys"): {"Number": "many"},
         ("admission", "capped"): {"Leases0": CUT_OFF},

@@ -39,6 +39,7 @@ _JSON = {
 _READ = {
     *(forms.LEASE, forms.LEASE_INDEX, forms.SCOPE_INDEX, forms.IDEMPOTENCY_KEY, forms.GENERATION, forms.ADMISSIONS),
     *(
+        forms.NAME_CLAIM,
         forms.CALLER_ADMISSIONS,
         forms.ASKS,
         forms.APPLICATION_LOCK,

@@ -58,6 +58,19 @@ def refusal(of: ServicePrincipalTarget, wanted: str | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    "below", ["/queueServices/default/queues/q", "/blobServices/default/containers/c/blobs/one", "/providers/X.Y/z/a"]
+)
+@pytest.mark.parametrize("account", [ACCOUNT, Scope(f"{SCOPES[0]}/providers/Microsoft.Web/sites/shop")])
+def test_an_ask_within_something_else_is_told_so_there(account: Scope, below: str) -> None:
+    """It is no storage account, and no container of blobs. The role has no parameters that could be at fault."""
+    of = target(("Storage Blob Data Contributor", Scope(f"{account}{below}")))
+    with pytest.raises(Malformed) as caught:
+        place_of(of, "reports")
+    (fault,) = caught.value.faults
+    assert ("within", True) == (fault.path, fault.message.startswith("expected a storage account, or a container"))
+
+
+@pytest.mark.parametrize(
     ("name", "letters", "delegates"),
     [
         ("Storage Blob Data Reader", "rl", True),

@@ -11,6 +11,7 @@ from typing import Any
 from shared.broker.configure import auth_roles, event_rules, policies, roles
 from shared.broker.configure.import_sections import Imported, Section, Step, Stored
 from shared.broker.configure.imported_roles import below, require_together
+from shared.broker.configure.sharing import Sharing
 from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.configure.written import judged_again
 from shared.broker.ports import Actor, Ports
@@ -55,7 +56,9 @@ async def import_configuration(
     """
     transfer = read_transfer(document)
     with limit_deadline(ports.within(ports.timing.mint)):
-        plan = _Plan(ports, actor, transfer, await _stored(ports), prune=prune, revoke=revoke)
+        # The version first: whoever stores a role that is not read here changes the version.
+        version = await ports.roles.shared_version()
+        plan = _Plan(ports, actor, transfer, await _stored(ports), version, prune=prune, revoke=revoke)
         result = await plan.made()
         if not dry_run and result.steps:
             await _carry_out(result.steps)
@@ -111,8 +114,12 @@ def _users(auth_roles: Iterable[AuthRole]) -> dict[str, list[str]]:
 class _Plan:
     """Finds the steps of one import."""
 
-    def __init__(self, ports: Ports, actor: Actor, transfer: Transfer, stored: Stored, *, prune: bool, revoke: bool) -> None:
+    def __init__(
+        self, ports: Ports, actor: Actor, transfer: Transfer, stored: Stored, version: str, *, prune: bool, revoke: bool
+    ) -> None:
+        """``version``: that of what roles share, when the roles were read."""
         self._ports, self._actor, self._transfer, self._stored = ports, actor, transfer, stored
+        self._version = version
         self._prune, self._revoke = prune, revoke
         self._naming: _Naming | None = None
         """Which auth roles name which policies at the version that this import has made with its last deletion of a policy."""
@@ -268,6 +275,7 @@ class _Plan:
         So nothing that is there names what has gone, or is not there yet.
         """
         ports, actor, stored = self._ports, self._actor, self._stored
+        sharing = Sharing(ports, lambda _, __, now: self._judge_together(wanted.roles, now), self._version)
         of_policies = Section[Policy](
             *(POLICIES, stored.policies, wanted.policies, proposed.policies, write_policy, policies.differs),
             lambda policy, former: policies.store_policy(ports, actor, policy, former),
@@ -275,7 +283,7 @@ class _Plan:
         )
         of_roles = Section[Role](
             *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
-            lambda role, former: roles.store_role(ports, actor, role, former),
+            lambda role, former: roles.store_role(ports, actor, role, former, sharing),
             self._remove_role,
         )
         of_rules = Section[EventRule](
@@ -295,6 +303,11 @@ class _Plan:
             *(*of_policies.writes(), *of_roles.writes(), *of_rules.writes(), *of_auth_roles.writes()),
             *(*of_auth_roles.deletions(), *of_rules.deletions(), *of_roles.deletions(), *of_policies.deletions()),
         )
+
+    def _judge_together(self, wanted: Mapping[str, Role], stored: Sequence[Role]) -> None:
+        """Judges the import's roles beside those that somebody else has stored since the plan was made."""
+        now: dict[str, Role] = {each.name: each for each in stored}
+        require_together(self._ports, now, wanted, self._after(ROLES, now, wanted))
 
     async def _store(self, auth_role: AuthRole, former: AuthRole | None) -> AuthRole:
         """Stores an auth role. Raises ``PreconditionFailed`` if one of its policies has gone since the plan was made."""

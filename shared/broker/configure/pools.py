@@ -10,15 +10,12 @@ from shared.core.role import Role
 from shared.kinds.pooling import assignments_in_pool
 
 
-async def require_room_for_pool(ports: Ports, role: Role, former: Role | None) -> None:
+def require_room(ports: Ports, role: Role, former: Role | None, others: Iterable[Role]) -> None:
     """Raises ``Malformed`` (``pool_too_large``) if the pools of all roles together would hold more than the setting says.
 
-    A pool that gets no larger is not refused, however low the setting is by now. Makes no call for a role without a pool.
+    A pool that gets no larger is not refused, however low the setting is by now.
     """
-    if not is_larger(ports, role, former):
-        return
-    others = [each for each in await ports.roles.list() if each.name != role.name]
-    if faults := faults_of_pools(ports, [role], others):
+    if is_larger(ports, role, former) and (faults := faults_of_pools(ports, [role], others)):
         raise Malformed(*faults, code="pool_too_large")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from shared.broker import rules
@@ -12,7 +13,8 @@ from shared.broker.configure.deliveries import require_own_vaults, shared_vaults
 from shared.broker.configure.event_rules import users_of_role
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
-from shared.broker.configure.pools import require_room_for_pool
+from shared.broker.configure.pools import is_larger
+from shared.broker.configure.sharing import Sharing, require_fit, takes_of_shared
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
@@ -51,14 +53,18 @@ async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_
     if faults := tuple(taken_names(role, others)):
         raise Malformed(*faults)
     role = await checked(ports, role, former, is_untried=is_untried and actor.caller.is_admin)
-    await require_room_for_pool(ports, role, former)
+    if is_larger(ports, role, former):
+        others = others or await ports.roles.list()
+        # How much a pool holds is known once the role is looked up.
+        require_fit(ports, role, former, others)
     warnings = (*role_cautions(ports, role), *shared_vaults(role, others))
     if dry_run:
         azure, vaults = await both(look_up(ports, role.bounds), tried_vaults(ports, role))
         return Written(role, former is None, (*warnings, *rules.untried(ports, role), *cautions_of(azure), *vaults), azure)
     if former is not None and not former.outdated and kept_of(ports, former) == kept_of(ports, role):
         return Written(former, is_new=False, warnings=warnings)
-    return Written(await store_role(ports, actor, role, former), former is None, warnings)
+    sharing = Sharing(ports, partial(require_fit, ports))
+    return Written(await store_role(ports, actor, role, former, sharing), former is None, warnings)
 
 
 def read(ports: Ports, name: RoleName, document: Any) -> Role:
@@ -93,10 +99,11 @@ async def checked(ports: Ports, role: Role, former: Role | None = None, *, is_un
     return role
 
 
-async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None) -> Role:
+async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None, sharing: Sharing) -> Role:
     """Stores a checked role in place of ``former`` and audits what has changed.
 
-    Raises ``PreconditionFailed`` if the store has another role than ``former``, ``Upstream``.
+    Raises ``PreconditionFailed`` if the store has another role than ``former``, ``Malformed`` if the role does not go together
+    with others, ``Upstream``.
     """
     before = kept_of(ports, former) if former is not None else None
     is_same = former is not None and former.delivery == role.delivery
@@ -105,7 +112,12 @@ async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None
     warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, role))
     path, after = f"roles/{role.name}", kept_of(ports, role)
     event = change_event(ports, actor, "put_role", path, before, after, role=role.name, reason=warned)
-    stored = await ports.roles.put(role, expected=exactly(former), event=event)
+    expected = exactly(former)
+    if takes_of_shared(ports, role, former):
+        put = partial(ports.roles.put_sharing, role, expected=expected, event=event)
+        stored = await sharing.store(role, former, lambda version: put(judged_at=version))
+    else:
+        stored = await ports.roles.put(role, expected=expected, event=event)
     await changed(ports)
     await tell(ports, ports.roles, event)
     return stored

@@ -38,6 +38,14 @@ class LeaseLock:
         """The lease as last stored."""
         return self._lease
 
+    @property
+    def known(self) -> Lease:
+        """The lease with what was noted since: as the next move stores it, but for the change that the move makes."""
+        known = self._lease.without(self._undone)
+        for place, footprint in self._noted.items():
+            known = known.knowing(footprint, place)
+        return known
+
     def until(self) -> datetime:
         """Returns the instant until which a lock that is taken or renewed now lasts."""
         return self._ports.now() + timedelta(seconds=self._ports.timing.lease_lock)
@@ -53,10 +61,7 @@ class LeaseLock:
     async def move(self, change: Callable[[Lease], Lease]) -> Lease:
         """Stores the changed lease. Raises ``LostRace`` or ``Upstream``."""
         async with self._writing:
-            known = self._lease.without(self._undone)
-            for place, footprint in self._noted.items():
-                known = known.knowing(footprint, place)
-            self._lease = await self._ports.leases.swap(change(known), former=self._lease)
+            self._lease = await self._ports.leases.swap(change(self.known), former=self._lease)
             return self._lease
 
     async def release(self, change: Callable[[Lease], Lease]) -> Lease:

@@ -11,6 +11,7 @@ from functools import partial
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
+from shared.core.delivery import kept_because
 from shared.core.errors import IdentityRefused, LostRace, Misconfigured, Throttled, Uncertain, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.vault_errors import VaultLeft
@@ -74,7 +75,7 @@ async def undo(
         await lock.move(lambda lease: lease.locked_until(lock.until()))
     # Audited before it is moved: a death in between audits it twice rather than never. No other worker comes in between: the
     # lease is locked, and a worker that finds it locked leaves it alone.
-    await ports.audit.record(_event(ports, lock.lease, Outcome.DONE, request_id))
+    await ports.audit.record(_event(ports, lock.known, Outcome.DONE, request_id))
     return await lock.release(lambda lease: lease.ended(ports.now(), ports.timing.retention))
 
 
@@ -172,7 +173,7 @@ def _event(
         operation="end",
         outcome=outcome,
         request_id=request_id,
-        code=failure.stable_code if failure else "",
+        code=failure.stable_code if failure else kept_because(lease.parts),
         reason=f"{lease.cause}: {failure.brief()}" if failure else str(lease.cause or ""),
         role=lease.id.role,
         lease=lease.id,

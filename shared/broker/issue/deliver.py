@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.issue.shared_name import SharedName
 from shared.broker.ports import Ports
 from shared.core.credential import Credential
 from shared.core.delivery import FIELD, DeliveryAsk
-from shared.core.errors import Conflict, Fault, Malformed, Unreadable
+from shared.core.errors import Fault, Malformed
 from shared.core.lease import Lease
 from shared.core.role import Role
 from shared.kinds.delivering import Content
@@ -51,36 +52,30 @@ def _place(ports: Ports, lease: Lease) -> int:
     return len(lease.parts) if found is None else found[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivering:
     """One worker's delivery of a lease. ``role`` is as it was filled for the lease."""
 
     ports: Ports
     role: Role
+    name: SharedName
 
     @classmethod
     def of(cls, ports: Ports, role: Role, lease: Lease) -> Delivering | None:
         """Returns ``None`` if the lease is not delivered."""
-        return cls(ports, role) if ports.courier.part_of(lease) is not None else None
+        return cls(ports, role, SharedName(ports)) if ports.courier.part_of(lease) is not None else None
 
     async def require_name(self, lease: Lease, *, deadline: float) -> None:
-        """Raises ``Conflict`` if the secret's name is another's, or leases lie there that were granted something else.
+        """Takes the name of a shared secret. Raises as ``SharedName.take``.
 
         If the lease has a secret of its own, makes no call.
         """
-        for other_id in await self.ports.courier.require_name(lease, deadline=deadline):
-            try:
-                other = await self.ports.leases.get(other_id)
-            except Unreadable:
-                continue
-            if other is not None and other.state.is_open and other.target_digest != lease.target_digest:
-                sentence = "A live lease has a version of this secret, and was granted something else: the ask differs."
-                raise Conflict(sentence, code="secret_name_taken")
+        await self.name.take(lease, deadline=deadline)
 
     async def put(self, lock: LeaseLock, credential: Credential, *, begins: datetime, deadline: float) -> None:
         """Puts the credential there. The lock's next move stores the version. ``begins``: when the lease's time does.
 
-        Raises ``Conflict``, ``Upstream``.
+        Raises ``Conflict``, also if the name was taken over meanwhile, ``Upstream``.
         """
         lease = lock.lease
         delivery = self.role.delivery
@@ -88,6 +83,8 @@ class Delivering:
             raise TypeError(f"{lease.id} has no vault")
         ports = self.ports
         fields: Mapping[str, Any] = credential.fields()
+        # Before: what is put there in vain may be read by somebody. Afterwards: only that is proof.
+        await self.name.require_kept(lease)
         part = await ports.courier.deliver(
             lease,
             Content(credential.type, fields, delivery.format),
@@ -97,13 +94,7 @@ class Delivering:
             is_patient=self._rights_are_fresh(),
         )
         lock.note(part, _place(ports, lease))
-        if self._asks_may_differ(lease):
-            # Two that have begun at once have not seen one another before: now each sees the other.
-            await self.require_name(lease, deadline=deadline)
-
-    def _asks_may_differ(self, lease: Lease) -> bool:
-        is_shared = self.role.delivery is not None and self.role.delivery.is_shared
-        return is_shared and bool(lease.parameters or lease.within)
+        await self.name.require_kept(lease)
 
     def _rights_are_fresh(self) -> bool:
         since = self.role.delivers_since

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.broker.configure.events import tell_pending
@@ -21,6 +21,7 @@ from shared.broker.reconcile.stored_roles import to_look_at
 from shared.broker.reconcile.watched import look_again
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
+from shared.core.delivery import kept_because
 from shared.core.errors import LostRace, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
@@ -166,18 +167,23 @@ class _Round:
         # Told before it is done: a death in between tells it twice rather than never.
         await self._tell(orphan)
         try:
-            await self._undo(orphan)
+            still_there = await self._undo(orphan)
         except Upstream as failure:
             await self._tell(orphan, failure)
             raise
+        if still_there:
+            await self._tell(orphan, code=still_there)
         return Result.REMOVED
 
-    async def _undo(self, orphan: Orphan) -> None:
+    async def _undo(self, orphan: Orphan) -> str:
+        """Returns why a vault keeps what was deleted; empty if nothing is kept."""
         deadline = self._ports.within(self._ports.timing.sweep_undo)
         issuer, footprint = self._ports.kinds.part_of(orphan.footprint).issuer, orphan.footprint
         if orphan.is_whole:
             footprint = await issuer.locate(footprint, fresh=False, deadline=deadline)
-        await issuer.undo(footprint, fresh=False, deadline=deadline)
+        noted: list[object] = []
+        await issuer.undo(footprint, fresh=False, deadline=deadline, note=noted.append)
+        return kept_because(noted[-1:])
 
     async def _end(self, lease: Lease) -> Result:
         async with await claim(self._ports, lease, Cause.VANISHED) as lock:
@@ -185,10 +191,10 @@ class _Round:
             ended = await undo(self._ports, lock, request_id=self._request_id, within=within)
         return Result.ENDED if ended.state is State.ENDED else Result.LEFT
 
-    async def _tell(self, orphan: Orphan, failure: Upstream | None = None) -> None:
+    async def _tell(self, orphan: Orphan, failure: Upstream | None = None, code: str = "") -> None:
         message = f"{orphan.type} {orphan.name}"
         event = _event(self._ports, self._request_id, self._caller, reason=message, lease=orphan.lease, failure=failure)
-        await self._ports.audit.record(event)
+        await self._ports.audit.record(replace(event, code=code or event.code))
 
 
 def _finding(item: _Item, result: Result, error: str = "") -> Finding:

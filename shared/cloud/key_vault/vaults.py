@@ -27,7 +27,7 @@ from shared.cloud.key_vault.content import CONTENT_TYPES, text_of
 from shared.cloud.repeating import Repeating
 from shared.cloud.upstream import Refusal, parsed
 from shared.core.azure_codes import KEY_VAULT
-from shared.core.errors import Refused, Unavailable, Unreachable, Upstream
+from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId, Unparsable
 from shared.kinds.delivering import Content, NamedSecret, SecretVersion
 
@@ -44,6 +44,7 @@ FOREIGN = "VaultForeign"
 _PURGEABLE = "Purgeable"
 """What a ``recoveryLevel`` has if the secret can be purged: ``Recoverable+Purgeable``.
 https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret#deletionrecoverylevel"""
+_DISABLED = "SecretDisabled"
 _BAD_REQUEST = 400
 _UNAUTHORIZED = 401
 _AUTHORITY = re.compile(r'authorization(?:_uri)?="https://[^/"]+/([0-9A-Fa-f-]{36})"')
@@ -114,6 +115,17 @@ class KeyVault:
         """See ``Vaults``."""
         with _upstream():
             await self._client(vault).purge_deleted_secret(name)
+
+    async def is_deleted(self, vault: str, name: str) -> bool:
+        """See ``Vaults``. A deleted secret whose newest version is disabled is not shown, and is there."""
+        try:
+            await self._send("GET", vault, f"/deletedsecrets/{name}")
+        except Absent:
+            return False
+        except Refused as refused:
+            if refused.azure_code != _DISABLED:
+                raise
+        return True
 
     async def secrets(self, vault: str) -> Sequence[NamedSecret]:
         """See ``Vaults``."""

@@ -118,6 +118,13 @@ class TableDocuments[T]:
 
     async def put(self, document: T, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None) -> T:
         """Makes one write, or one transaction if other rows go along. It is conditional unless ``expected`` is ``ANY``."""
+        stored, _ = await self._put(document, expected, event, judged_at)
+        return stored
+
+    async def _put(
+        self, document: T, expected: Expect, event: AuditEvent | None, judged_at: str | None
+    ) -> tuple[T, Sequence[str]]:
+        """Returns as well the versions of what was written beside; none if the answer was lost."""
         write_id, name = self._ids.guid(), self._kept.name_of(document)
         row: dict[str, Any] = {
             **self._kept.key(name),
@@ -126,16 +133,16 @@ class TableDocuments[T]:
             **chunked("Document", json.dumps(self._kept.store(document))),
         }
         try:
-            version, *_ = await self._table.write([_put(row, expected), *self._beside(judged_at, event)])
+            version, *beside = await self._table.write([_put(row, expected), *self._beside(judged_at, event)])
         except (LostRace, Uncertain) as error:
             # The stored row may be this very one: the answer to the first write was lost.
             stored = await self._read(name)
             if stored is not None and stored.get("Write") == write_id:
-                return self._kept.with_version(document, etag_of(stored))
+                return self._kept.with_version(document, etag_of(stored)), ()
             if isinstance(error, LostRace):
                 raise PreconditionFailed from error
             raise
-        return self._kept.with_version(document, version)
+        return self._kept.with_version(document, version), beside
 
     async def delete(
         self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None

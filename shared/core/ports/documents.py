@@ -108,7 +108,24 @@ class RoleAdmissions(Protocol):
         ...
 
 
-class Roles(Documents[Role], RoleAdmissions, Protocol):
+class RolesTogether(Protocol):
+    """What roles share, and take from one another. It has a version, which ``put_sharing`` changes, and nobody else."""
+
+    async def shared_version(self) -> str:
+        """Returns the version. Makes one point read. Empty if it was never changed."""
+        ...
+
+    async def put_sharing(
+        self, document: Role, *, expected: Expect, judged_at: str, event: AuditEvent | None = None
+    ) -> tuple[Role, str]:
+        """As ``put``. Raises ``PreconditionFailed`` as well if the version is not ``judged_at``.
+
+        Returns the version that it has by this write as well; empty if that is not known. No version ever comes back.
+        """
+        ...
+
+
+class Roles(Documents[Role], RoleAdmissions, RolesTogether, Protocol):
     """The store of roles."""
 
 

@@ -11,6 +11,7 @@ from shared.core.delivery import Delivered, Delivery
 from shared.core.errors import Absent, AlreadyExists, Conflict, NotReplicated, Refused, Throttled, Uncertain
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId
+from shared.core.ports.secret_names import SecretName
 from shared.issuers.key_vault_secret.footprint import VaultSecretFootprint
 from shared.issuers.key_vault_secret.removal import Removal, age
 from shared.issuers.key_vault_secret.survey import VaultSurvey
@@ -50,6 +51,11 @@ class KeyVaultCourier:
             return False
         again = self.plan(delivery, planned.vault, lease.id, lease.known_holder.object_id)
         return (again.name, again.format, again.is_shared) == (planned.name, planned.format, planned.is_shared)
+
+    def shared_name(self, lease: Lease) -> SecretName | None:
+        """See ``Courier``."""
+        found = self.part_of(lease)
+        return SecretName(found[1].vault, found[1].name) if found is not None and found[1].is_shared else None
 
     async def require_name(self, lease: Lease, *, deadline: float) -> tuple[LeaseId, ...]:
         """See ``Courier``."""

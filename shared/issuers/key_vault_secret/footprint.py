@@ -39,6 +39,13 @@ class VaultSecretFootprint:
     is_kept: bool = False
     """Whether the vault keeps the deleted secret until its retention is over."""
 
+    @property
+    def kept_because(self) -> str:
+        """``purge_protected``: nobody can purge it, or the broker may not. ``secret_deleted``: somebody else has deleted it."""
+        if not self.is_kept:
+            return ""
+        return "secret_deleted" if self.is_shared else "purge_protected"
+
     def key(self) -> tuple[str, str]:
         """Returns the same for all ways to write the same secret: its name has no case."""
         return self.vault, self.name.lower()

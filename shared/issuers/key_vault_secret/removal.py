@@ -91,12 +91,25 @@ class Removal:
             versions = await self.retry.call(lambda: self.vaults.versions(vault, name), on=_REPEATED, deadline=self.deadline)
         except Absent:
             versions = ()
+        if not versions and self.footprint.version and await self._is_deleted():
+            self.note(replace(self.footprint, is_kept=True))
         mine = [each for each in versions if lease_tagged(each.tags) == self.footprint.lease]
         self._tell_if_newest(versions, mine)
         for each in mine:
             if each.is_enabled:
                 await self._disable_one(each.version)
         return bool(mine) or self.footprint.version != ""
+
+    async def _is_deleted(self) -> bool:
+        """Whether somebody has deleted the secret, with the lease's version in it: the vault's owner can recover both.
+
+        If the broker may not know, it is so: Key Vault deletes nothing at once.
+        """
+        vault, name = self.footprint.vault, self.footprint.name
+        try:
+            return await self.retry.call(lambda: self.vaults.is_deleted(vault, name), on=_REPEATED, deadline=self.deadline)
+        except Refused:
+            return True
 
     async def _disable_one(self, version: str) -> None:
         vault, name = self.footprint.vault, self.footprint.name

@@ -27,6 +27,7 @@ _ACCOUNTS = ("microsoft.storage", "storageaccounts")
 _PROVIDER_AT = 6
 """The place of a resource's provider among the segments of its scope, of which the first is empty."""
 _NAME_AT = _PROVIDER_AT + 2
+_EXPECTED = "a storage account, or a container of blobs: a SAS is for nothing else, and nothing less"
 _NO_KEY = f"none gives {DELEGATE} at the storage account or above: add Storage Blob Delegator at the account"
 
 
@@ -90,7 +91,7 @@ def place_of(target: ServicePrincipalTarget, wanted: str | None) -> SasPlace:
 
     Raises ``Malformed`` (``not_signable``), with a fault at ``within``, at ``parameters`` or at ``container``.
     """
-    spots = [each for role in target.azure_roles if (each := _spot(role)) is not None]
+    spots = [_required_spot(role) for role in target.azure_roles]
     account = _account_of(spots)
     if not any(each.delegates for each in spots):
         message = (
@@ -100,6 +101,13 @@ def place_of(target: ServicePrincipalTarget, wanted: str | None) -> SasPlace:
     container = _container_of(spots, wanted)
     permissions = joined(*(each.letters for each in spots if each.container in {"", container}))
     return SasPlace(account.rpartition("/")[2].lower(), container, permissions)
+
+
+def _required_spot(role: AzureRole) -> _Spot:
+    """Returns where an assignment of a filled target stands. Raises ``Malformed``: no role is written for such a scope."""
+    if (found := _spot(role)) is None:
+        raise _not_signable(WITHIN, f"expected {_EXPECTED}")
+    return found
 
 
 def _account_of(spots: Sequence[_Spot]) -> Scope:
@@ -148,7 +156,7 @@ def _form_faults(target: ServicePrincipalTarget) -> Iterator[Fault]:
 def _wrong(spot: _Spot | None, first: Scope | None, *, is_narrowable: bool) -> str:
     """Returns why an assignment does not fit, beside one in the ``first`` account. Empty if it fits, or may fit once filled."""
     if spot is None:
-        return "expected a storage account, or a container of blobs: a SAS is for nothing else, and nothing less"
+        return f"expected {_EXPECTED}"
     if spot.account is None:
         return "" if is_narrowable else "is above storage accounts, and the role refuses `within`, in which an ask names one"
     if first is not None and not holes_of_scope(spot.account) and spot.account.key != first.key:

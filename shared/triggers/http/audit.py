@@ -22,6 +22,10 @@ from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import ID, INSTANT, TEXT, Answer, Field, Items, Record, Value, parsed, text, word
 
 api = Api("operators")
+_CODE = (
+    "The problem's code. Of an `end` or a `reconcile` that is done, why a vault keeps the deleted secret: `purge_protected`, or"
+    " `secret_deleted` if somebody else has deleted a shared one."
+)
 _AUDIT_SPAN = timedelta(days=1)
 _LONGEST_SPAN = timedelta(days=31)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -92,7 +96,7 @@ EVENT = Record[AuditEvent](
         "What the caller called the request, in `x-request-id`.",
         optional=True,
     ),
-    Field("code", TEXT, lambda it: it.code, "The problem's code.", optional=True),
+    Field("code", TEXT, lambda it: it.code, _CODE, optional=True),
     Field("reason", TEXT, lambda it: it.reason, "Why.", optional=True),
     Field("role", TEXT, lambda it: it.role, "The role.", optional=True),
     Field("lease", TEXT, lambda it: it.lease, "The lease.", optional=True),
