@@ -51,8 +51,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-In ``core``: * ``access``, ° ``events``, † ``parameters``, ‡ ``preparing``, § ``readiness``, ¶ ``tenant_policy``,
-◊ ``vault_errors``.
+In `core`: * ``access``, ° ``events``, † ``parameters``, ‡ ``preparing``, § ``readiness``, ¶ ``tenant_policy``, ◊ ``vault_errors``.
 """
 
 from __future__ import annotations
@@ -221,8 +220,7 @@ class Upstream(LeaseholdError):
     sentence = "Azure did not do what was asked."
     where = ""
     """The scope that Azure's answer was about, if an operator has to know it."""
-    is_after_doubt = False
-    """Whether an earlier try of the same call may have had its effect."""
+    is_after_doubt = False  # Whether an earlier try of the same call may have had its effect.
 
     def __init__(self, cause: str = "", *, status: int | None = None, azure_code: str = "") -> None:
         super().__init__()

@@ -82,6 +82,14 @@ def test_an_answer_without_a_credential_tells_the_caller_to_come_back() -> None:
     assert "wait=50" == wait.findtext("value")
 
 
+def test_requests_that_find_the_cache_empty_share_a_lease() -> None:
+    """They ask under one key, which changes often enough that none stands for a lease that has ended."""
+    key = next(each for each in _one("send-request").iter("set-header") if each.get("name") == "Idempotency-Key")
+    assert "context.Deployment.ServiceId" in (key.findtext("value") or "")
+    assert "TicksPerMinute / 5" in (key.findtext("value") or "")
+    assert ROLE["ttl"] == "15m"
+
+
 def test_every_part_of_a_policy_is_there_and_takes_over_what_stands_above() -> None:
     """API Management refuses a policy that lacks one: https://learn.microsoft.com/azure/api-management/api-management-howto-policies."""
     assert ["inbound", "backend", "outbound", "on-error"] == [each.tag for each in POLICY]
