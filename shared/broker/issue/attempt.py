@@ -68,10 +68,7 @@ class Attempt:
             return await self._out_of_time(failure)
         proven = await self._prove(credential)
         # Before the credential leaves: what it signs in as must never be taken for a caller.
-        principals = self.minting.kind.schema.principals
-        # Those of a lease out of a pool were noted before it came to stand there.
-        noted = principals(self.minting.planned) if self.minting.order.claimed else frozenset()
-        await self.ports.leased.note(principals(self.minting.learned) - noted, self.minting.order.lease_id)
+        await self._note_principals()
         if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
             return await (self._leave_prepared if self.delivering is None else self._leave_to_queue)(self.preference)
         await self._remove_unheard()
@@ -80,6 +77,12 @@ class Attempt:
         except Upstream as failure:
             return await self._out_of_time(failure)
         return await self._activated(credential, proven, begins)
+
+    async def _note_principals(self) -> None:
+        """Makes no call for a lease out of a pool: its principals were noted before it came to stand there."""
+        principals = self.minting.kind.schema.principals
+        noted = principals(self.minting.planned) if self.minting.order.claimed else frozenset()
+        await self.ports.leased.note(principals(self.minting.learned) - noted, self.minting.order.lease_id)
 
     async def _delivered(self, credential: Credential) -> datetime | None:
         """Puts the credential into its vault, if it is delivered. Returns when the lease's time begins; ``None`` for now."""
