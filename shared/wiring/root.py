@@ -93,6 +93,7 @@ class Composition:
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.caller_table import TableCallerRecords
+        from shared.cloud.storage.event_rule_table import TableEventRules
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
         from shared.cloud.storage.pool_table import TablePools
@@ -103,6 +104,7 @@ class Composition:
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
         leases, protection, limits = settings.leases, settings.protection, settings.limits
         roles, access = TableRoles(tables, self.ids, self.kinds), TableAccess(tables)
+        event_rules = TableEventRules(tables, self.ids)
         return Ports(
             clock=self.clock,
             ids=self.ids,
@@ -125,7 +127,7 @@ class Composition:
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,
-            access_view=AccessView(access, roles, self.clock),
+            access_view=AccessView(access, roles, event_rules, self.clock),
             directory=lazy(lambda: azure.directory_facts),
             subjects=lazy(lambda: azure.subjects),
             lookups=lazy(lambda: azure.lookups),
@@ -145,13 +147,14 @@ class Composition:
             warnings=settings.warnings,
             outages=self.outages,
             refused=azure.refused,
+            event_rules=event_rules,
             **self._of_events(),
         )
 
     def _of_events(self) -> dict[str, Any]:
         """Returns the ports that only events need, those that are published and those from outside."""
         from shared.cloud.storage.event_count_table import TableEventCounts
-        from shared.cloud.storage.event_rule_table import TableEventRules
+        from shared.cloud.storage.holder_resource_table import TableHolderResources
         from shared.cloud.storage.outbox_table import TableOutbox
         from shared.cloud.storage.rule_lease_table import TableRuleLeases
 
@@ -159,10 +162,10 @@ class Composition:
         return {
             "outbox": TableOutbox(storage.tables),
             "publisher": self.publisher,
-            "event_rules": TableEventRules(storage.tables, self.ids),
             "events": lazy(lambda: storage.events),
             "event_counts": TableEventCounts(storage.tables),
             "rule_leases": TableRuleLeases(storage.tables),
+            "holder_resources": TableHolderResources(storage.tables),
             "resources": lazy(lambda: azure.resources),
         }
 

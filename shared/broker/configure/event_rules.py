@@ -8,6 +8,7 @@ from typing import Any
 from shared.broker.access import issuing_from
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import Matching
+from shared.broker.configure.read_again import changed
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.events.end import end_leases, is_live
 from shared.broker.events.taking import faults_of_taking
@@ -170,6 +171,8 @@ async def store_event_rule(ports: Ports, actor: Actor, rule: EventRule, former: 
     before = kept_of(former) if former is not None else None
     event = change_event(ports, actor, "put_event_rule", f"event-rules/{rule.name}", before, kept_of(rule))
     stored = await ports.event_rules.put(rule, expected=exactly(former), event=event)
+    if rule.ends_by_holder or (former is not None and former.ends_by_holder):
+        await changed(ports)
     await tell(ports, ports.event_rules, event)
     return stored
 

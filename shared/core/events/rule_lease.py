@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.core.access.folding import fold
+from shared.core.events.subject import lies_in
 from shared.core.names import LeaseId, ObjectId
 
 HOUR = timedelta(hours=1)
@@ -39,12 +39,11 @@ class RuleLease:
 
     def is_at_or_below(self, subject: str) -> bool:
         """Returns whether its subject is this one, or lies in it."""
-        mine, other = fold(self.subject), fold(subject)
-        return mine == other or mine.startswith(f"{other}/")
+        return lies_in(self.subject, subject)
 
     def is_of(self, subject: str) -> bool:
         """Returns whether its subject is this one."""
-        return fold(self.subject) == fold(subject)
+        return lies_in(self.subject, subject) and lies_in(subject, self.subject)
 
 
 def within_the_hour(records: Iterable[RuleLease], now: datetime) -> int:
