@@ -86,6 +86,14 @@ async def test_an_identity_is_the_systems_or_the_only_one(identity: Any, princip
     assert (principal, among) == (found.identity, len(found.principals))
 
 
+async def test_a_user_assigned_identity_is_its_own_principal() -> None:
+    """It shows that in another place than other resources do."""
+    identity = Scope(f"{SCOPES[0]}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/worker")
+    versions = provider("2023-01-31", kind="userAssignedIdentities")
+    read, *_ = resources(versions, document({"id": identity, "properties": {"principalId": guid(4), "clientId": guid(5)}}))
+    assert frozenset({guid(4)}) == (await read.see(identity)).principals
+
+
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound"])
 async def test_only_a_404_that_names_what_is_gone_is_gone(code: str) -> None:
     """A 403 says nothing of it."""
