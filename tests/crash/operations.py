@@ -15,7 +15,7 @@ from shared.core.lease import State
 from shared.core.limits import Limits
 from shared.core.role import Role, Target
 from shared.kinds.role_document import read_role
-from tests.crash import test_reconcile
+from tests.crash import events, test_reconcile
 from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, pools, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
@@ -116,6 +116,8 @@ def all_operations() -> Iterator[tuple[str, Operation]]:
             yield f"{operation.scenario.name}, {kind}", operation
     for operation in _on_asks():
         yield f"{operation.scenario.name}, holes", operation
+    for scenario, rest in events.scenarios():
+        yield f"{scenario.name}, events", Operation(scenario, "", rest)
     # What else a principal gets is one call more: how an issue with it goes wrong says all of it.
     yield "issue, permissions of Graph", Operation(Scenario("issue", lambda: fresh(OF_GRAPH), issuing), "issue", at_once)
 
