@@ -15,6 +15,7 @@ from shared.broker.telling.telling import telling
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.events.door import Door
 from shared.core.limits import Limits
+from shared.core.ports.documents import EventRules
 from shared.core.ports.leases import Leases
 from shared.core.ports.outbox import Publisher
 from shared.core.ports.system import Clock, Ids
@@ -88,12 +89,17 @@ class Composition:
         return telling(stored, self.kinds, self.clock, self.ids) if self.publisher is not None else stored
 
     @cached_property
+    def _event_rules(self) -> EventRules:
+        from shared.cloud.storage.event_rule_table import TableEventRules
+
+        return TableEventRules(self.storage.tables, self.ids)
+
+    @cached_property
     def ports(self) -> Ports:
         """The ports. Raises ``Misconfigured``."""
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.caller_table import TableCallerRecords
-        from shared.cloud.storage.event_rule_table import TableEventRules
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
         from shared.cloud.storage.pool_table import TablePools
@@ -104,7 +110,6 @@ class Composition:
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
         leases, protection, limits = settings.leases, settings.protection, settings.limits
         roles, access = TableRoles(tables, self.ids, self.kinds), TableAccess(tables)
-        event_rules = TableEventRules(tables, self.ids)
         return Ports(
             clock=self.clock,
             ids=self.ids,
@@ -127,7 +132,7 @@ class Composition:
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,
-            access_view=AccessView(access, roles, event_rules, self.clock),
+            access_view=AccessView(access, roles, self._event_rules, self.clock),
             directory=lazy(lambda: azure.directory_facts),
             subjects=lazy(lambda: azure.subjects),
             lookups=lazy(lambda: azure.lookups),
@@ -147,7 +152,6 @@ class Composition:
             warnings=settings.warnings,
             outages=self.outages,
             refused=azure.refused,
-            event_rules=event_rules,
             **self._of_events(),
         )
 
@@ -164,6 +168,7 @@ class Composition:
             "publisher": self.publisher,
             "events": lazy(lambda: storage.events),
             "event_counts": TableEventCounts(storage.tables),
+            "event_rules": self._event_rules,
             "rule_leases": TableRuleLeases(storage.tables),
             "holder_resources": TableHolderResources(storage.tables),
             "resources": lazy(lambda: azure.resources),

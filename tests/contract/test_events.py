@@ -53,7 +53,9 @@ async def on_azurite(connection: str) -> AsyncIterator[Stores]:
     """The product's."""
     clients = [connect(connection, queue=name, transport=azure_transport()) for name in (EVENTS, EVENTS_ASIDE)]
     async with connect_tables(connection) as service, clients[0], clients[1]:
-        yield Stores(TableRuleLeases(service), TableEventCounts(service), StorageEvents(*clients), TableHolderResources(service))
+        yield Stores(
+            TableRuleLeases(service), TableEventCounts(service), StorageEvents(*clients), TableHolderResources(service)
+        )
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ async def stores(connection: str | None) -> AsyncIterator[Stores]:
         yield made
 
 
-RECORD = RuleLease("sites", SITE, APP, LeaseId("jit.00000000000000000000000001"), START)
+RECORD = RuleLease("sites", SITE, APP, LeaseId("jit.00000000000000000000000001"), START, of_subject=True)
 OTHERS = LeaseId("jit.00000000000000000000000002")
 
 

@@ -79,7 +79,7 @@ EVENT_RULES: dict[str, dict[str, Any]] = {
 
 
 async def keep_events(ports: Ports) -> None:
-    """What rules have done: a lease that is over, in place of another one, a denial, and counts. Whose identities holders are."""
+    """What rules have done: a lease that is over, in place of another one, a denial, and counts; what holders are."""
     now = ports.now()
     record = RuleLease("sites-read", _SITES.replace("*", "web"), BOB.object_id, LeaseId("jit.00000000000000000000000001"), now)
     await ports.rule_leases.put((await ports.rule_leases.put(record)).replaced(LeaseId("jit.00000000000000000000000002"), now))

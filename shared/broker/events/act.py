@@ -144,9 +144,10 @@ class _IssueBy:
         while not key.is_beside:
             lease_id = LeaseId.of(self.action.role, self.ports.ids.ulid(now))
             key = self._key(lease_id)
+        of_subject = self.action.holder is None
         if mine is not None:
-            return mine.replaced(lease_id, now)
-        return RuleLease(self.rule.name, self.event.subject, holder, lease_id, now)
+            return replace(mine.replaced(lease_id, now), of_subject=of_subject)
+        return RuleLease(self.rule.name, self.event.subject, holder, lease_id, now, of_subject=of_subject)
 
     def _key(self, lease_id: LeaseId) -> IdempotencyKey:
         """Returns the key that names the lease. It stands for this lease alone: nobody asks for a lease by it."""

@@ -14,7 +14,6 @@ from shared.broker.events.over import over_by_holder, over_by_rule
 from shared.broker.holder_resources import leases_of
 from shared.broker.ports import Ports
 from shared.broker.revoke_reaching import make_due
-from shared.core.access.policy import PolicyName
 from shared.core.errors import LostRace, Unreadable
 from shared.core.events.action import OF_HOLDER, Revoking
 from shared.core.events.event import Event
@@ -69,10 +68,7 @@ async def _meant(ports: Ports, event: Event, action: Revoking, found: Look) -> M
 
 
 async def _of_rule(ports: Ports, event: Event, name: str, found: Look) -> Meant:
-    issuing = await ports.event_rules.get(PolicyName(name))
-    records = [
-        each for each in await ports.rule_leases.of_rule(name) if over_by_rule(each, issuing, event.subject, found) is not None
-    ]
+    records = [each for each in await ports.rule_leases.of_rule(name) if over_by_rule(each, event.subject, found) is not None]
     stand = [*zip(records, await all_of(*(_stands(ports, each.lease_id) for each in records)), strict=True)]
     return Meant(
         tuple(each.lease_id for each, stands in stand if stands),

@@ -57,7 +57,7 @@ async def look_at_subjects(ports: Ports, request_id: str) -> int:
         *[_Suspect(each, by) for each in await _live(ports, records) if (by := _revoking(rules, each))],
         *[_Suspect(each, by) for each in holders if (by := _ending(rules, each))],
     ]
-    return sum([await _end_if_over(ports, request_id, rules, each) for each in _of_this_run(ports, suspects)])
+    return sum([await _end_if_over(ports, request_id, each) for each in _of_this_run(ports, suspects)])
 
 
 async def _live(ports: Ports, records: Sequence[RuleLease]) -> list[RuleLease]:
@@ -96,13 +96,13 @@ def _ending(rules: Mapping[str, EventRule], record: HolderResource) -> str:
     return ""
 
 
-async def _end_if_over(ports: Ports, request_id: str, rules: Mapping[str, EventRule], suspect: _Suspect) -> int:
+async def _end_if_over(ports: Ports, request_id: str, suspect: _Suspect) -> int:
     try:
         found = await ports.resources.see(Scope.parse(suspect.resource))
     except (Unparsable, Upstream) as failure:
         log.info("%s of rule %s could not be looked at: %s", suspect.resource, suspect.rule, type(failure).__name__)
         return 0
-    cause = _cause(rules, suspect.record, found)
+    cause = _cause(suspect.record, found)
     if cause is None:
         return 0
     leases = await _leases(ports, suspect.record)
@@ -112,10 +112,10 @@ async def _end_if_over(ports: Ports, request_id: str, rules: Mapping[str, EventR
     return len(leases)
 
 
-def _cause(rules: Mapping[str, EventRule], record: _Record, found: Look) -> Cause | None:
+def _cause(record: _Record, found: Look) -> Cause | None:
     """Returns why the leases end, if Azure says so for certain."""
     if isinstance(record, RuleLease):
-        return over_by_rule(record, rules.get(record.rule), record.subject, found)
+        return over_by_rule(record, record.subject, found)
     return over_by_holder(record, record.resource, found)
 
 

@@ -5,22 +5,20 @@ The resource may be gone. Or it is there, and another identity is its own now: w
 
 from __future__ import annotations
 
-from shared.core.events.event_rule import EventRule
 from shared.core.events.holder_resource import HolderResource
 from shared.core.events.rule_lease import RuleLease
 from shared.core.lease import Cause
 from shared.core.ports.resources import Look, ResourceState
 
 
-def over_by_rule(record: RuleLease, issuing: EventRule | None, subject: str, found: Look) -> Cause | None:
-    """Returns why the lease of this record ends. ``subject`` was looked at; ``issuing`` is the rule that has issued the lease.
+def over_by_rule(record: RuleLease, subject: str, found: Look) -> Cause | None:
+    """Returns why the lease of this record ends. ``subject`` was looked at.
 
-    Only a rule that issues to the subject's own identity says whose lease it should be: another one names its holder.
+    What counts is whose identity the holder was when the lease was issued, and not what the rule says today.
     """
     if found.state is ResourceState.GONE:
         return Cause.SUBJECT_GONE if record.is_at_or_below(subject) else None
-    names_nobody = issuing is not None and issuing.issues is not None and issuing.issues.holder is None
-    if found.state is ResourceState.THERE and names_nobody and record.is_of(subject):
+    if found.state is ResourceState.THERE and record.of_subject and record.is_of(subject):
         return Cause.SUBJECT_REPLACED if record.holder not in found.principals else None
     return None
 

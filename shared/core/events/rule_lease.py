@@ -21,7 +21,8 @@ ON_ITS_WAY = timedelta(minutes=5)
 class RuleLease:
     """``at``: when the lease was named. ``former``: when those were that it has replaced, within an hour before.
 
-    ``version`` is the stored row's ETag; empty before it is stored.
+    ``of_subject``: whether the holder was the subject's own identity then. A stored row may not say it: then it is ``False``,
+    and the lease ends only with the subject. ``version`` is the stored row's ETag; empty before it is stored.
     """
 
     rule: str
@@ -30,6 +31,7 @@ class RuleLease:
     lease_id: LeaseId
     at: datetime
     former: tuple[datetime, ...] = ()
+    of_subject: bool = False
     version: str = ""
 
     def replaced(self, lease_id: LeaseId, now: datetime) -> RuleLease:

@@ -266,8 +266,8 @@ async def test_a_deletion_of_which_no_event_came_is_found_by_the_reconciliation(
     made.resources.put(SLOT, OTHER_APP)
     await reconcile(made.ports, "r")
     assert 2 == len(active(made))
-    for each in (SITE, SLOT):
-        made.resources.delete(each)
+    for resource in (SITE, SLOT):
+        made.resources.delete(resource)
     await reconcile(made.ports, "r")
     assert (["subject_gone"] * 2, []) == (causes(made), active(made))
     reasons = {each.reason for each in made.audit.events if each.operation == "event"}

@@ -13,6 +13,8 @@ from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.telling.telling import telling
 from shared.core.access.policy import PolicyName
 from shared.core.errors import NotFound, Unreadable
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.events.rule_lease import RuleLease
 from shared.core.lease import Cause, State
 from shared.core.names import LeaseId, RoleName, Scope
@@ -29,7 +31,7 @@ from tests.broker.events.scenes import (
     gone,
     scene,
 )
-from tests.fakes.world import ADMINISTRATOR, World, principal_target, request, role
+from tests.fakes.world import ADMINISTRATOR, BOB, World, principal_target, request, role
 
 
 def with_rules(of: str = "rule:sites") -> World:
@@ -104,6 +106,32 @@ async def test_a_holder_that_the_rule_has_named_keeps_its_lease_while_the_site_i
     made.resources.delete(SITE)
     await deliver(made, DELETED)
     assert [] == active(made)
+
+
+def rewritten(made: World, holder: str) -> None:
+    """The rule that has issued names another holder from now on."""
+    action = {"issue": {"role": "jit", "holder": holder}}
+    made.event_rules.keep(read_event_rule("sites", document(action=action), Lender.of(BOB)))
+
+
+@pytest.mark.parametrize("how", ["an event", "the reconciliation"])
+async def test_a_lease_ends_by_what_its_holder_was_when_it_was_issued(how: str) -> None:
+    """Not by what the rule says since: only the first of these two was the site's identity, and the site has another one."""
+    made = scene(sites=document(), gone=gone())
+    await deliver(made)
+    rewritten(made, BOB.object_id)
+    other = SITE.replace("/web", "/other")
+    made.resources.put(other, OTHER_APP)
+    await deliver(made, subject=other, id="event-2")
+    rewritten(made, "subject_identity")
+    assert 2 == len(active(made))
+    made.resources.put(SITE, OTHER_APP)
+    if how == "an event":
+        for subject in (SITE, other):
+            await deliver(made, DELETED, subject, id="event-3")
+    else:
+        await reconcile(made.ports, "r")
+    assert [BOB.object_id] == [each.known_holder.object_id for each in active(made)]
 
 
 async def test_what_lies_below_a_site_that_is_there_keeps_its_lease() -> None:
