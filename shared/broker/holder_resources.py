@@ -94,7 +94,7 @@ async def _holders(ports: Ports) -> set[ObjectId]:
 
 
 async def _ask(ports: Ports, holder: ObjectId, *, whatever: bool = False) -> bool:
-    """Asks the directory, and notes the resource; with ``whatever``, also that there is none. Returns whether it could be asked."""
+    """Asks the directory, and notes the resource; with ``whatever``, also that there is none. Returns whether it answered."""
     caller = Caller(holder, ports.home, CallerType.APPLICATION, token_fingerprint="")
     principal = (await ports.directory.read(caller, Needs(principal=True))).principal
     if isinstance(principal, Unread):

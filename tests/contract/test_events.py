@@ -162,8 +162,24 @@ async def test_what_was_given_up_is_taken_and_forgotten(stores: Stores) -> None:
     assert 0 == await queue.count_aside()
 
 
+async def test_what_somebody_has_set_aside_by_hand_holds_nothing_back(storage_connection: str) -> None:
+    """It is taken as it is, in base64 or not."""
+    async with (
+        on_azurite(storage_connection) as made,
+        QueueClient.from_connection_string(storage_connection, EVENTS_ASIDE, transport=AioHttpTransport()) as queue,
+    ):
+        await made.queue.put_aside(event(at=START))
+        for text in ("no base64 !!", "//4g", "{}"):
+            await queue.send_message(text)
+        taken = await made.queue.take_aside(32)
+        assert ["no base64 !!", "{}", "\ufffd\ufffd "] == sorted(each.text for each in taken if '"v"' not in each.text)
+        for each in taken:
+            await made.queue.forget_aside(each)
+        assert (4, 0) == (len(taken), await made.queue.count_aside())
+
+
 async def test_an_event_is_what_the_host_expects(storage_connection: str) -> None:
-    """Base64, for seven days, hidden as long as it must wait, and at most 8 KiB."""
+    """In base64, for seven days, hidden as long as it must wait, and at most 8 KiB."""
     async with (
         on_azurite(storage_connection) as made,
         QueueClient.from_connection_string(storage_connection, EVENTS, transport=AioHttpTransport()) as queue,

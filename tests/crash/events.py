@@ -64,7 +64,7 @@ def comes_again(action: Action, *holders: ObjectId) -> Rest:
 
 
 def found_by_holder(world: World) -> None:
-    """Whoever holds a lease of the site is known after a reconciliation, whatever has happened: the site's deletion ends all."""
+    """Whoever holds a lease of the site is known after a reconciliation, whatever has happened: its deletion ends all."""
     require_owned(world)
     world.run(lambda: reconcile(world.ports, "r"))
     world.resources.delete(SITE)

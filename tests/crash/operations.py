@@ -116,8 +116,7 @@ def all_operations() -> Iterator[tuple[str, Operation]]:
             yield f"{operation.scenario.name}, {kind}", operation
     for operation in _on_asks():
         yield f"{operation.scenario.name}, holes", operation
-    for scenario, rest in events.scenarios():
-        yield f"{scenario.name}, events", Operation(scenario, "", rest)
+    yield from _of_events()
     # What else a principal gets is one call more: how an issue with it goes wrong says all of it.
     yield "issue, permissions of Graph", Operation(Scenario("issue", lambda: fresh(OF_GRAPH), issuing), "issue", at_once)
 
@@ -135,6 +134,11 @@ def _on_leases(target: Target) -> Iterator[Operation]:
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
     yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
     yield Operation(Scenario("retention elsewhere", lambda: over(target, issuing_elsewhere), sweeping), "", at_once)
+
+
+def _of_events() -> Iterator[tuple[str, Operation]]:
+    for scenario, rest in events.scenarios():
+        yield f"{scenario.name}, events", Operation(scenario, "", rest)
 
 
 def _on_credentials(target: Target) -> Iterator[Operation]:

@@ -23,11 +23,16 @@ WRITTEN, DELETED = "Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resour
 
 async def published(deployment: Deployment, event: dict[str, Any]) -> None:
     """Puts an event where Event Grid puts it."""
+    await sent(deployment, base64.b64encode(json.dumps(event).encode()).decode())
+
+
+async def sent(deployment: Deployment, text: str) -> None:
+    """Puts a message there, as it is."""
     connection = deployment.stack.environment()["AzureWebJobsStorage"]
     async with QueueClient.from_connection_string(connection, EVENTS) as queue:
         with suppress(ResourceExistsError):
             await queue.create_queue()
-        await queue.send_message(base64.b64encode(json.dumps(event).encode()).decode())
+        await queue.send_message(text)
 
 
 async def states(deployment: Deployment) -> list[str]:
@@ -81,3 +86,14 @@ async def test_a_site_is_made_and_deleted(deployment: Deployment) -> None:
     for name in (GONE, RULE):
         await admin.must("DELETE", f"event-rules/{name}")
     await admin.must("DELETE", f"roles/{ROLE}")
+
+
+async def test_a_message_that_is_no_base64_is_told_and_dropped(deployment: Deployment) -> None:
+    """The host hands it over as it is: it reaches no poison queue, where nobody would see it."""
+    admin = await deployment.broker("admin")
+    before = (await admin.must("GET", "status"))["events"]["unreadable"]
+    for text in ("no base64 !!", base64.b64encode(b"\xff\xfe").decode()):
+        await sent(deployment, text)
+    async with asyncio.timeout(30):
+        while (await admin.must("GET", "status"))["events"]["unreadable"] < before + 2:
+            await asyncio.sleep(0.5)
