@@ -38,7 +38,7 @@ async def put_event_rule(
     """Checks the rule and stores it with its writer, unless this is a dry run, or it is stored already.
 
     The writer must be allowed to issue from the role that the rule names. Raises ``Malformed`` with all faults, ``Forbidden``,
-    ``PreconditionFailed``, ``Upstream``.
+    ``RuleInUse``, ``PreconditionFailed``, ``Upstream``.
     """
     return await judged_again(lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
 
@@ -53,6 +53,8 @@ async def _put(
     named_issues = await _issues(ports, rule)
     if faults := [*faults_beside(ports, rule, role, named_issues=named_issues)]:
         raise Malformed(*faults) if named_issues else Malformed(*faults, code="unresolvable")
+    if stops_issuing(rule, former) and (users := users_of_rule(await ports.event_rules.list(), name)):
+        raise RuleInUse(name, users)
     await require_readable(ports, rule)
     warnings = tuple(rule_cautions(rule))
     if dry_run:
@@ -227,6 +229,11 @@ async def remove_event_rule(ports: Ports, actor: Actor, former: EventRule, *, ex
     if await ports.event_rules.delete(former.name, expected=expected or exactly(former), event=event) is None:
         raise _not_found(former.name)
     await tell(ports, ports.event_rules, event)
+
+
+def stops_issuing(rule: EventRule | None, former: EventRule | None) -> bool:
+    """Returns whether no rule that issues is left of the former one."""
+    return former is not None and former.issues is not None and (rule is None or rule.issues is None)
 
 
 def users_of_rule(rules: Iterable[EventRule], name: str) -> list[str]:
