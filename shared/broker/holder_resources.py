@@ -75,8 +75,8 @@ async def note_all(ports: Ports) -> None:
             await _forget(ports, each)
     if is_needed:
         # Of who was no resource's identity, the directory is asked again after a day.
-        told = {each.holder for each in known if each.resource or each.at > now - KEPT}
-        for some in batched(sorted(holders - told)[:MOST_ASKED], _AT_ONCE, strict=False):
+        known_of = {each.holder for each in known if each.resource or each.at > now - KEPT}
+        for some in batched(sorted(holders - known_of)[:MOST_ASKED], _AT_ONCE, strict=False):
             if not any(await all_of(*(_ask(ports, each, whatever=True) for each in some))):
                 log.warning("the directory cannot be read: the next reconciliation notes the resources of holders")
                 return

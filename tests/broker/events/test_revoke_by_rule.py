@@ -87,8 +87,8 @@ async def test_a_lease_tells_why_it_ends() -> None:
     leases = sorted(made.leases.rows.values(), key=lambda each: each.id)
     assert expected == [each.cause for each in leases]
     assert sorted(expected) == sorted(each.reason for each in made.audit.events if each.operation == "end")
-    told = [each["data"]["cause"] for each in made.topic.published if each["type"] == "leasehold.lease.ended"]
-    assert sorted(expected) == sorted(told)
+    causes = [each["data"]["cause"] for each in made.topic.published if each["type"] == "leasehold.lease.ended"]
+    assert sorted(expected) == sorted(causes)
 
 
 @pytest.mark.parametrize("how", ["an event", "the reconciliation"])
