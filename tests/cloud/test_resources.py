@@ -67,6 +67,15 @@ async def test_one_look_a_subject_is_kept_for_five_seconds() -> None:
     assert 3 == len(service.asked)
 
 
+async def test_a_thousand_looks_at_one_subject_make_at_most_fifty_reads() -> None:
+    """A worker that acts on five events a second takes more than three minutes for as many."""
+    read, service, clock = resources(PROVIDER, *(document({}) for _ in range(50)))
+    for _ in range(1000):
+        await read.see(SITE)
+        clock.jump(0.2)
+    assert 30 < len(service.asked) <= 50
+
+
 @pytest.mark.parametrize(
     ("identity", "principal", "among"),
     [

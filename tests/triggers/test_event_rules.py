@@ -160,6 +160,20 @@ async def test_what_a_rule_names_is_not_deleted(app: App) -> None:
     ]
 
 
+async def test_a_rule_that_is_written_anew_was_denied_nothing(app: App) -> None:
+    """Nor one that is made anew after it was deleted. The same document again is no write."""
+    await put(app, EVENT_RULES, "reads", READS)
+    now = app.world.ports.now()
+    for again in (READS, issuing(ttl=600)):
+        await app.world.rule_leases.note_denied("reads", now)
+        await put(app, EVENT_RULES, "reads", again)
+        assert (again is READS) == ("denied_since" in (await get(app, EVENT_RULES, "reads")).json)
+    await app.world.rule_leases.note_denied("reads", now)
+    await delete(app, EVENT_RULES, "reads")
+    await put(app, EVENT_RULES, "reads", READS)
+    assert "denied_since" not in (await get(app, EVENT_RULES, "reads")).json
+
+
 async def test_a_rule_that_another_one_names_goes_on_issuing(app: App) -> None:
     """Whoever writes it anew, in a dry run as well; an import that brings the other one along says what is wrong there."""
     await put(app, EVENT_RULES, "reads", READS)

@@ -166,7 +166,7 @@ def differs(rule: EventRule, former: EventRule) -> bool:
 
 
 async def store_event_rule(ports: Ports, actor: Actor, rule: EventRule, former: EventRule | None) -> EventRule:
-    """Stores a checked rule in place of ``former`` and audits what has changed.
+    """Stores a checked rule in place of ``former`` and audits what has changed. Nobody has denied it anything yet.
 
     Raises ``PreconditionFailed`` if the store has another rule than ``former``, ``Upstream``.
     """
@@ -176,6 +176,7 @@ async def store_event_rule(ports: Ports, actor: Actor, rule: EventRule, former: 
     if rule.ends_by_holder or (former is not None and former.ends_by_holder):
         await changed(ports)
     await tell(ports, ports.event_rules, event)
+    await _forget_denial(ports, rule.name)
     return stored
 
 
@@ -229,6 +230,13 @@ async def remove_event_rule(ports: Ports, actor: Actor, former: EventRule, *, ex
     if await ports.event_rules.delete(former.name, expected=expected or exactly(former), event=event) is None:
         raise _not_found(former.name)
     await tell(ports, ports.event_rules, event)
+    await _forget_denial(ports, former.name)
+
+
+async def _forget_denial(ports: Ports, name: str) -> None:
+    """If the worker dies before, the denial shows until the rule has issued, and harms nothing."""
+    if await ports.rule_leases.denied_since(name) is not None:
+        await ports.rule_leases.note_denied(name, None)
 
 
 def stops_issuing(rule: EventRule | None, former: EventRule | None) -> bool:
