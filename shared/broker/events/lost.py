@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,15 +31,11 @@ type _Record = RuleLease | HolderResource
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """A record, and the rule that revokes what it is about when the resource is gone."""
+    """A record, and the rule that would revoke what it is about if an event of ``subject`` came. That is looked at."""
 
     record: _Record
     rule: str
-
-    @property
-    def resource(self) -> str:
-        """What is looked at."""
-        return self.record.subject if isinstance(self.record, RuleLease) else self.record.resource
+    subject: str
 
 
 async def look_at_subjects(ports: Ports, request_id: str) -> int:
@@ -52,11 +48,9 @@ async def look_at_subjects(ports: Ports, request_id: str) -> int:
     holders = [each async for each in ports.holder_resources.everything()]
     if not records and not holders:
         return 0
-    rules = {each.name: each for each in await ports.event_rules.list()}
-    suspects = [
-        *[_Suspect(each, by) for each in await _live(ports, records) if (by := _revoking(rules, each))],
-        *[_Suspect(each, by) for each in holders if (by := _ending(rules, each))],
-    ]
+    rules = await ports.event_rules.list()
+    found = [_suspect(rules, each) for each in (*await _live(ports, records), *holders)]
+    suspects = [each for each in found if each is not None]
     return sum([await _end_if_over(ports, request_id, each) for each in _of_this_run(ports, suspects)])
 
 
@@ -79,30 +73,30 @@ def _of_this_run(ports: Ports, suspects: Sequence[_Suspect]) -> Sequence[_Suspec
     return (by_age[first:] + by_age[:first])[:MOST_LOOKS]
 
 
-def _revoking(rules: Mapping[str, EventRule], record: RuleLease) -> str:
-    """Returns the rule that revokes what the record is about when its subject is gone. Empty if none does."""
-    for each in rules.values():
-        speaks = each.terms is not None and each.terms.subject.matches(record.subject)
-        if speaks and each.acts and each.revokes is not None and each.revokes.rule == record.rule:
-            return each.name
-    return ""
+def _suspect(rules: Sequence[EventRule], record: _Record) -> _Suspect | None:
+    """Returns what is to be looked at: of several subjects that rules speak of, the nearest. ``None`` if none does."""
+    resource = record.subject if isinstance(record, RuleLease) else record.resource
+    found = [
+        _Suspect(record, each.name, subject)
+        for each in rules
+        if each.terms is not None and _revokes(each, record) and (subject := each.terms.subject.at_or_above(resource))
+    ]
+    return max(found, key=lambda each: len(each.subject), default=None)
 
 
-def _ending(rules: Mapping[str, EventRule], record: HolderResource) -> str:
-    """Returns the rule that revokes what the holder holds when its resource is gone, or what that lies in."""
-    for each in rules.values():
-        if each.ends_by_holder and each.terms is not None and each.terms.subject.matches_above(record.resource):
-            return each.name
-    return ""
+def _revokes(rule: EventRule, record: _Record) -> bool:
+    if not rule.acts or rule.revokes is None:
+        return False
+    return rule.revokes.rule == record.rule if isinstance(record, RuleLease) else rule.ends_by_holder
 
 
 async def _end_if_over(ports: Ports, request_id: str, suspect: _Suspect) -> int:
     try:
-        found = await ports.resources.see(Scope.parse(suspect.resource))
+        found = await ports.resources.see(Scope.parse(suspect.subject))
     except (Unparsable, Upstream) as failure:
-        log.info("%s of rule %s could not be looked at: %s", suspect.resource, suspect.rule, type(failure).__name__)
+        log.info("%s of rule %s could not be looked at: %s", suspect.subject, suspect.rule, type(failure).__name__)
         return 0
-    cause = _cause(suspect.record, found)
+    cause = _cause(suspect, found)
     if cause is None:
         return 0
     leases = await _leases(ports, suspect.record)
@@ -112,11 +106,11 @@ async def _end_if_over(ports: Ports, request_id: str, suspect: _Suspect) -> int:
     return len(leases)
 
 
-def _cause(record: _Record, found: Look) -> Cause | None:
+def _cause(suspect: _Suspect, found: Look) -> Cause | None:
     """Returns why the leases end, if Azure says so for certain."""
-    if isinstance(record, RuleLease):
-        return over_by_rule(record, record.subject, found)
-    return over_by_holder(record, record.resource, found)
+    if isinstance(suspect.record, RuleLease):
+        return over_by_rule(suspect.record, suspect.subject, found)
+    return over_by_holder(suspect.record, suspect.subject, found)
 
 
 async def _leases(ports: Ports, record: _Record) -> Sequence[LeaseId]:
@@ -134,6 +128,6 @@ async def _tell(ports: Ports, request_id: str, suspect: _Suspect, lease_id: Leas
             role=lease_id.role,
             lease=lease_id,
             rule=suspect.rule,
-            subject=suspect.resource,
+            subject=suspect.subject,
         )
     )

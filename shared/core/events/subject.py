@@ -121,9 +121,10 @@ class SubjectPattern:
             name not in _NO_NAMES and wanted in ("*", name) for wanted, name in zip(self.segments, given, strict=True)
         )
 
-    def matches_above(self, resource: str) -> bool:
-        """Returns whether the resource is one of these, or lies in one."""
-        return self.matches("/".join(resource.split("/")[: len(self.segments) + 1]))
+    def at_or_above(self, resource: str) -> str:
+        """Returns the one of these that the resource is, or lies in. Empty if there is none."""
+        subject = "/".join(resource.split("/")[: len(self.segments) + 1])
+        return subject if self.matches(subject) else ""
 
     @property
     def group(self) -> str:

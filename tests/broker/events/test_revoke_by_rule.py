@@ -249,6 +249,37 @@ async def test_a_deletion_of_which_no_event_came_is_found_by_the_reconciliation(
     assert 1 == len(active(unruled))
 
 
+@pytest.mark.parametrize("of", ["rule:slots", "holder"])
+async def test_the_reconciliation_ends_what_the_event_would_have_ended(of: str) -> None:
+    """A slot's lease, if its site is gone. Of slots alone no rule speaks here, until one does."""
+    slots = document(subject=SITE.replace("/web", "/*/slots/*"))
+    made = scene(slots=slots, gone=gone(of))
+    slot = f"{SITE}/slots/a"
+    made.resources.put(slot, OTHER_APP)
+    made.callers.place(OTHER_APP, slot)
+    await deliver(made, subject=slot)
+    made.resources.delete(slot)
+    await reconcile(made.ports, "r")
+    assert 1 == len(active(made))
+    made.resources.delete(SITE)
+    await reconcile(made.ports, "r")
+    assert ([], SITE) == (active(made), made.audit.events[-2].subject)
+
+
+@pytest.mark.parametrize("of", ["rule:slots", "holder"])
+async def test_the_reconciliation_looks_at_the_nearest_of_several_subjects(of: str) -> None:
+    """Rules speak of sites and of slots: the slot is gone, and its site is there."""
+    below = gone(of) | {"subject": SITE.replace("/web", "/*/slots/*")}
+    made = scene(slots=document(subject=below["subject"]), a_site=gone(of), b_slot=below)
+    slot = f"{SITE}/slots/a"
+    made.resources.put(slot, OTHER_APP)
+    made.callers.place(OTHER_APP, slot)
+    await deliver(made, subject=slot)
+    made.resources.delete(slot)
+    await reconcile(made.ports, "r")
+    assert [] == active(made)
+
+
 async def test_the_reconciliation_looks_at_two_hundred_subjects_a_run() -> None:
     """The oldest first, and forgets the records of leases that are over."""
     made = with_rules()
