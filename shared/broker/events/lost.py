@@ -49,8 +49,8 @@ async def look_at_subjects(ports: Ports, request_id: str) -> int:
     if not records and not holders:
         return 0
     rules = await ports.event_rules.list()
-    found = [_suspect(rules, each) for each in (*await _live(ports, records), *holders)]
-    suspects = [each for each in found if each is not None]
+    about: list[_Record] = [*await _live(ports, records), *holders]
+    suspects = [each for each in (_suspect(rules, record) for record in about) if each is not None]
     return sum([await _end_if_over(ports, request_id, each) for each in _of_this_run(ports, suspects)])
 
 
