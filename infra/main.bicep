@@ -85,7 +85,7 @@ param fillSchedule string = '30 * * * * *'
 @description('Role assignments that may stand in all pools together. Empty: 400. Set it after the code that knows it.')
 param poolAssignments string = ''
 
-@description('Resource ids of action groups that are told when a pool is low, or was touched by somebody else. Without one, such alerts show in the portal alone.')
+@description('Resource ids of action groups that are told when a pool is low, or was touched by somebody else, and when an event was given up. Without one, such alerts show in the portal alone.')
 param alertActionGroups string[] = []
 
 @description('Days for which the record of an ended lease is kept. Empty: the broker\'s default. The same for the three below.')

@@ -59,15 +59,20 @@ resource publishing 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// What the broker logs of its pools as an error (docs/credentials.md, "Pools"): https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
+// What the broker logs of its pools and of events as an error (docs/credentials.md, "Pools"; docs/events.md, "The queue"): https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-types#log-alerts
 @description('Begin of the line in the log, by the last part of the rule\'s name, with what has happened and how bad it is (1: error; 2: warning).')
-var poolAlerts = {
-  low: {
+var alertsOfLog = {
+  'event-poison': {
+    line: 'event_poison'
+    severity: 2
+    description: 'An event from Azure was given up: it failed five times, or waited for a day. POST /api/v1/events/replay puts it back.'
+  }
+  'pool-low': {
     line: 'pool_low'
     severity: 2
     description: 'A pool has been less than half full for ten minutes: callers wait. The reason is pool.{role}.failing in the status.'
   }
-  tampered: {
+  'pool-tampered': {
     line: 'pool_tampered'
     severity: 1
     description: 'Somebody else has touched a principal that waits in a pool. Its lease ends. The audit trail has the key.'
@@ -75,12 +80,12 @@ var poolAlerts = {
 }
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
-  for alert in items(poolAlerts): {
-    name: '${name}-pool-${alert.key}'
+  for alert in items(alertsOfLog): {
+    name: '${name}-${alert.key}'
     location: location
     tags: tags
     properties: {
-      displayName: '${name}: pool ${alert.key}'
+      displayName: '${name}: ${replace(alert.key, '-', ' ')}'
       description: alert.value.description
       severity: alert.value.severity
       enabled: true

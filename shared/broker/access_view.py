@@ -6,22 +6,26 @@ import asyncio
 
 from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Configuration
+from shared.core.events.event_rule import EventRule
 from shared.core.ports.access import AccessStore
 from shared.core.ports.documents import Documents
 from shared.core.ports.system import Clock
 from shared.core.role import Role
+from shared.resilience.tasks import both
 
 _BELIEVED = 15.0
 """Seconds for which a version is believed to be the present one. A change of another worker's is in force after that."""
 
 
 class AccessView:
-    """One of a worker's. A cold worker reads all auth roles and policies, and the bounds of all roles, with its first
-    request.
+    """One of a worker's. A cold worker reads all auth roles and policies, the bounds of all roles, and the event rules, with
+    its first request.
     """
 
-    def __init__(self, store: AccessStore, roles: Documents[Role], clock: Clock) -> None:
-        self._store, self._roles, self._clock = store, roles, clock
+    def __init__(self, store: AccessStore, roles: Documents[Role], event_rules: Documents[EventRule], clock: Clock) -> None:
+        self._store, self._roles, self._event_rules, self._clock = store, roles, event_rules, clock
+        self.ends_by_holder = False
+        """Whether an event rule revoked by holder when the configuration was read last: then holders' resources are noted."""
         self._configuration: Configuration | None = None
         self._believed_until = float("-inf")
         self._changes = 0
@@ -52,6 +56,7 @@ class AccessView:
     async def _load(self) -> Configuration:
         # The roles after the version: a role that is written meanwhile changes the version, and is read again.
         stored = await self._store.load()
-        roles = await self._roles.list()
+        roles, event_rules = await both(self._roles.list(), self._event_rules.list())
+        self.ends_by_holder = any(each.ends_by_holder for each in event_rules)
         inline: dict[str, Bounds] = {role.name: role.bounds for role in roles if role.bounds.name_somebody}
         return Configuration(stored.auth_roles, stored.policies, inline, stored.version)

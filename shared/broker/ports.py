@@ -20,6 +20,7 @@ from shared.core.ports.audit import Audit
 from shared.core.ports.callers import CallerRecords
 from shared.core.ports.documents import EventRules, Generations, Roles
 from shared.core.ports.event_counts import EventCounts
+from shared.core.ports.holder_resources import HolderResources
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
@@ -108,6 +109,7 @@ class Ports:
     events: EventsQueue
     event_counts: EventCounts
     rule_leases: RuleLeases
+    holder_resources: HolderResources
     pools: Pools
     courier: Courier
     secret_names: SecretNames

@@ -96,8 +96,8 @@ async def _end_some(ports: Ports, work: Iterator[tuple[LeaseId, ...]], waiting: 
             await enqueue(ports, due)
 
 
-async def make_due(ports: Ports, lease_id: LeaseId) -> bool:
-    """Moves the lease to ENDING, locked by nobody. Returns whether it is due now. Raises ``Upstream``."""
+async def make_due(ports: Ports, lease_id: LeaseId, cause: Cause = Cause.REVOKED) -> bool:
+    """Moves the lease to ENDING for that cause, locked by nobody. Returns whether it is due now. Raises ``Upstream``."""
     while True:
         try:
             lease = await ports.leases.get(lease_id)
@@ -112,7 +112,7 @@ async def make_due(ports: Ports, lease_id: LeaseId) -> bool:
             # Somebody ends it, or it waits for its next attempt. It is due if an earlier call was interrupted.
             return lease.due_at <= now
         try:
-            await ports.leases.swap(lease.ending(Cause.REVOKED, now, now), former=lease)
+            await ports.leases.swap(lease.ending(cause, now, now), former=lease)
         except LostRace:
             # Whoever was faster has only renewed it, or the lock on it, or ends it.
             continue

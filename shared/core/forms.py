@@ -100,6 +100,7 @@ EVENT_RULE = StoredType("event rule")
 EVENT_COUNTS = StoredType("counts of events")
 RULE_LEASE = StoredType("lease of an event rule")
 RULE_DENIED = StoredType("denial of an event rule")
+HOLDER_RESOURCE = StoredType("resource of a holder")
 ACCESS_VERSION = StoredType("access version")
 PACKED = StoredType("packed documents")
 PENDING_EVENT = StoredType("pending event")
@@ -127,6 +128,7 @@ ALL = (
         EVENT_RULE,
         RULE_LEASE,
         RULE_DENIED,
+        HOLDER_RESOURCE,
         ACCESS_VERSION,
         PACKED,
         PENDING_EVENT,

@@ -68,6 +68,18 @@ class Cause(StrEnum):
     """The lease was pooled. Nobody claimed it in time, or its pool does not need it any more."""
     TAMPERED = "tampered"
     """The lease was pooled. Somebody else has changed what was made for it."""
+    SUBJECT_GONE = "subject_gone"
+    """An event rule has ended the lease: the resource in Azure is gone for which it was issued, or whose identity held it."""
+    SUBJECT_REPLACED = "subject_replaced"
+    """The same, and the resource is there: it has another identity than the lease's holder."""
+
+    @property
+    def in_general(self) -> Cause:
+        """The cause by which a version knows it that has no event rules."""
+        return Cause.REVOKED if self in _OF_EVENTS else self
+
+
+_OF_EVENTS = frozenset({Cause.SUBJECT_GONE, Cause.SUBJECT_REPLACED})
 
 
 class Event(StrEnum):

@@ -6,8 +6,11 @@ repeated or poisoned moves no lease, and what it named is found again by the swe
 
 from __future__ import annotations
 
+import binascii
 import json
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
@@ -31,6 +34,18 @@ EVENTS_ASIDE = f"{EVENTS}-set-aside"
 """The name of the queue of events that were given up. They stay for seven days, and an administrator may have them put back."""
 WAITS = timedelta(minutes=30)
 """A message waits so long to be taken. Meanwhile its leases are not queued again. Then message and marker lapse."""
+
+
+def text_of(octets: bytes) -> str:
+    """Returns the text of a message, which lies in the queue in base64, or as it is. Raises nothing.
+
+    The host takes messages as they are (``messageEncoding`` in host.json). What it cannot decode it would move to the poison
+    queue, where it cannot decode it either: then nobody tells of it.
+    """
+    # JSON is never base64: what is none is the text itself, or nothing that anybody can read.
+    with suppress(binascii.Error):
+        octets = b64decode(octets, validate=True)
+    return octets.decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)

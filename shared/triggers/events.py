@@ -13,7 +13,7 @@ import azure.functions as func
 
 from shared.broker.events.receive import poisoned, receive
 from shared.broker.ports import Ports
-from shared.core.message import EVENTS, EVENTS_POISON
+from shared.core.message import EVENTS, EVENTS_POISON, text_of
 from shared.resilience.priority import in_background
 from shared.triggers import safe_log
 from shared.triggers.broker import GetPorts
@@ -49,6 +49,6 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
 
 async def run(get_ports: GetPorts, message: func.QueueMessage, request_id: str, work: Work) -> None:
     """Handles one message under an id of its own. Raises ``EventFailed``."""
-    text = message.get_body().decode(errors="replace")
+    text = text_of(message.get_body())
     with safe_log.failing_as(EventFailed, log, f"event {message.id} ({request_id})"), in_background():
         await work(await get_ports(), request_id, text, str(message.id))

@@ -20,7 +20,7 @@ from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import refill
 from shared.broker.ports import Ports
 from shared.core.errors import LeaseholdError
-from shared.core.message import FILLINGS, POISON, PREPARATIONS, QUEUE, Message, Recall, read_message, read_preparation
+from shared.core.message import FILLINGS, POISON, PREPARATIONS, QUEUE, Message, Recall, read_message, read_preparation, text_of
 from shared.core.names import LeaseId, RoleName, Unparsable
 from shared.triggers import safe_log
 from shared.triggers.broker import GetPorts
@@ -132,8 +132,8 @@ async def give_up(ports: Ports, request_id: str, message: Message) -> None:
 def _read[T](message: func.QueueMessage, read: Callable[[str], T]) -> T | None:
     """Reads a message. If it cannot be read, logs that and returns ``None``: no lease depends on the message."""
     try:
-        return read(message.get_body().decode())
-    except (Unparsable, UnicodeDecodeError):
+        return read(text_of(message.get_body()))
+    except Unparsable:
         # Its text is not logged: nobody knows who wrote it.
         log.error("message %s cannot be read, and is dropped", message.id)  # noqa: TRY400 - the error's frames say no more
         return None

@@ -15,6 +15,7 @@ from shared.broker.telling.telling import telling
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.events.door import Door
 from shared.core.limits import Limits
+from shared.core.ports.documents import EventRules
 from shared.core.ports.leases import Leases
 from shared.core.ports.outbox import Publisher
 from shared.core.ports.system import Clock, Ids
@@ -88,6 +89,12 @@ class Composition:
         return telling(stored, self.kinds, self.clock, self.ids) if self.publisher is not None else stored
 
     @cached_property
+    def _event_rules(self) -> EventRules:
+        from shared.cloud.storage.event_rule_table import TableEventRules
+
+        return TableEventRules(self.storage.tables, self.ids)
+
+    @cached_property
     def ports(self) -> Ports:
         """The ports. Raises ``Misconfigured``."""
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
@@ -124,7 +131,7 @@ class Composition:
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,
-            access_view=AccessView(access, roles, self.clock),
+            access_view=AccessView(access, roles, self._event_rules, self.clock),
             directory=lazy(lambda: azure.directory_facts),
             subjects=lazy(lambda: azure.subjects),
             lookups=lazy(lambda: azure.lookups),
@@ -157,7 +164,7 @@ class Composition:
     def _of_events(self) -> dict[str, Any]:
         """Returns the ports that only events need, those that are published and those from outside."""
         from shared.cloud.storage.event_count_table import TableEventCounts
-        from shared.cloud.storage.event_rule_table import TableEventRules
+        from shared.cloud.storage.holder_resource_table import TableHolderResources
         from shared.cloud.storage.outbox_table import TableOutbox
         from shared.cloud.storage.rule_lease_table import TableRuleLeases
 
@@ -165,10 +172,11 @@ class Composition:
         return {
             "outbox": TableOutbox(storage.tables),
             "publisher": self.publisher,
-            "event_rules": TableEventRules(storage.tables, self.ids),
             "events": lazy(lambda: storage.events),
             "event_counts": TableEventCounts(storage.tables),
+            "event_rules": self._event_rules,
             "rule_leases": TableRuleLeases(storage.tables),
+            "holder_resources": TableHolderResources(storage.tables),
             "resources": lazy(lambda: azure.resources),
         }
 

@@ -27,7 +27,7 @@ async def test_a_version_is_believed_for_fifteen_seconds() -> None:
     assert ([], []) == (await seen(made), made.calls.names())
     made.clock.jump(0.2)
     assert ["robots"] == await seen(made)
-    assert ["access.version", "access.load", "roles.list"] == made.calls.names()
+    assert ["access.version", "access.load", "roles.list", "event_rules.list"] == made.calls.names()
     made.clock.jump(16)
     made.calls.made.clear()
     assert (["robots"], ["access.version"]) == (await seen(made), made.calls.names())

@@ -62,6 +62,17 @@ def test_a_row_says_everything_of_its_lease() -> None:
         assert replace(each, version='W/"1"') == read_lease(SCHEMAS, stored(each))
 
 
+@pytest.mark.parametrize("cause", [Cause.SUBJECT_GONE, Cause.SUBJECT_REPLACED])
+def test_a_version_that_does_not_know_a_cause_reads_a_general_one(cause: Cause) -> None:
+    """It can end the lease. What it then writes says no more than that; a cause that this version does not know is as well."""
+    ending = lease().ending(cause, START, START)
+    row = stored(ending)
+    assert (FORM, "revoked") == (form_of(row), json.loads(row["View"])["cause"])
+    assert cause is read_lease(SCHEMAS, row).cause
+    for former in (..., "subject_moved"):
+        assert Cause.REVOKED is read_lease(SCHEMAS, with_view(row, exact_cause=former)).cause
+
+
 def test_what_later_versions_say_of_a_proof_is_passed_over() -> None:
     """What they leave out has its default. Whoever has written a lease before has not said what was seen."""
     row = stored(lease())

@@ -67,6 +67,15 @@ async def test_one_look_a_subject_is_kept_for_five_seconds() -> None:
     assert 3 == len(service.asked)
 
 
+async def test_a_thousand_looks_at_one_subject_make_at_most_fifty_reads() -> None:
+    """A worker that acts on five events a second takes more than three minutes for as many."""
+    read, service, clock = resources(PROVIDER, *(document({}) for _ in range(50)))
+    for _ in range(1000):
+        await read.see(SITE)
+        clock.jump(0.2)
+    assert 30 < len(service.asked) <= 50
+
+
 @pytest.mark.parametrize(
     ("identity", "principal", "among"),
     [
@@ -84,6 +93,14 @@ async def test_an_identity_is_the_systems_or_the_only_one(identity: Any, princip
     read, *_ = resources(PROVIDER, document({"id": SITE, "identity": identity}))
     found = await read.see(SITE)
     assert (principal, among) == (found.identity, len(found.principals))
+
+
+async def test_a_user_assigned_identity_is_its_own_principal() -> None:
+    """It shows that in another place than other resources do."""
+    identity = Scope(f"{SCOPES[0]}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/worker")
+    versions = provider("2023-01-31", kind="userAssignedIdentities")
+    read, *_ = resources(versions, document({"id": identity, "properties": {"principalId": guid(4), "clientId": guid(5)}}))
+    assert frozenset({guid(4)}) == (await read.see(identity)).principals
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ResourceGroupNotFound", "ParentResourceNotFound"])

@@ -15,22 +15,27 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.storage.event_count_table import TableEventCounts
+from shared.cloud.storage.holder_resource_table import TableHolderResources
 from shared.cloud.storage.queues import StorageEvents, connect
 from shared.cloud.storage.rule_lease_table import TableRuleLeases
 from shared.cloud.storage.tables import connect as connect_tables
 from shared.core.errors import LostRace, Unreachable
 from shared.core.events.event import decoded
+from shared.core.events.holder_resource import HolderResource
 from shared.core.events.rule_lease import RuleLease
 from shared.core.message import EVENTS, EVENTS_ASIDE
-from shared.core.names import LeaseId
+from shared.core.names import LeaseId, ObjectId
 from shared.core.ports.event_counts import Counted, EventCounts
+from shared.core.ports.holder_resources import HolderResources
 from shared.core.ports.queue import EventsQueue
 from shared.core.ports.rule_leases import RuleLeases
 from tests.broker.events.scenes import APP, OTHER_APP, SITE, event
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.events import MemoryEventCounts, MemoryEvents
+from tests.fakes.holder_resources import MemoryHolderResources
 from tests.fakes.rule_leases import MemoryRuleLeases
+from tests.fakes.world import guid
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Stores:
     records: RuleLeases
     counts: EventCounts
     queue: EventsQueue
+    holders: HolderResources
 
 
 @asynccontextmanager
@@ -47,7 +53,9 @@ async def on_azurite(connection: str) -> AsyncIterator[Stores]:
     """The product's."""
     clients = [connect(connection, queue=name, transport=azure_transport()) for name in (EVENTS, EVENTS_ASIDE)]
     async with connect_tables(connection) as service, clients[0], clients[1]:
-        yield Stores(TableRuleLeases(service), TableEventCounts(service), StorageEvents(*clients))
+        yield Stores(
+            TableRuleLeases(service), TableEventCounts(service), StorageEvents(*clients), TableHolderResources(service)
+        )
 
 
 @pytest.fixture
@@ -55,13 +63,13 @@ async def stores(connection: str | None) -> AsyncIterator[Stores]:
     """Each test runs on the fakes and on Azurite."""
     if connection is None:
         calls = Calls(FakeClock())
-        yield Stores(MemoryRuleLeases(calls), MemoryEventCounts(calls), MemoryEvents(calls))
+        yield Stores(MemoryRuleLeases(calls), MemoryEventCounts(calls), MemoryEvents(calls), MemoryHolderResources(calls))
         return
     async with on_azurite(connection) as made:
         yield made
 
 
-RECORD = RuleLease("sites", SITE, APP, LeaseId("jit.00000000000000000000000001"), START)
+RECORD = RuleLease("sites", SITE, APP, LeaseId("jit.00000000000000000000000001"), START, of_subject=True)
 OTHERS = LeaseId("jit.00000000000000000000000002")
 
 
@@ -90,6 +98,37 @@ async def test_each_rule_has_its_own_records(stores: Stores) -> None:
         await stores.records.put(each)
     assert [3, 1, 0] == [len(await stores.records.of_rule(name)) for name in ("sites", "sites-2", "site")]
     assert 4 == len([each async for each in stores.records.everything()])
+
+
+async def test_what_a_resources_identities_are_is_found_by_what_it_lies_in(stores: Stores) -> None:
+    """Itself, and what lies in it, whatever the case. A resource whose name only begins alike is another one."""
+    holders = stores.holders
+    wanted = {SITE: APP, f"{SITE}/slots/a": OTHER_APP, f"{SITE}2": guid(0x905), "": guid(0x906)}
+    for resource, holder in wanted.items():
+        await holders.note(HolderResource(holder, resource, START))
+
+    async def found(resource: str) -> set[ObjectId]:
+        return {each.holder for each in await holders.at_or_below(resource)}
+
+    assert [{APP, OTHER_APP}, {OTHER_APP}, {guid(0x905)}, set()] == [
+        await found(each) for each in (SITE.upper(), f"{SITE}/slots/a", f"{SITE}2", f"{SITE}3")
+    ]
+    assert wanted == {each.resource: each.holder async for each in holders.everything()}
+
+
+async def test_a_holder_that_was_noted_again_is_not_forgotten(stores: Stores) -> None:
+    """Whoever forgets it has read an older version. One that is gone is no error."""
+    record = HolderResource(APP, SITE, START)
+    await stores.holders.note(record)
+    (former,) = await stores.holders.at_or_below(SITE)
+    await stores.holders.note(replace(record, at=START + timedelta(hours=1)))
+    with pytest.raises(LostRace):
+        await stores.holders.forget(former)
+    (present,) = await stores.holders.at_or_below(SITE)
+    assert START + timedelta(hours=1) == present.at
+    await stores.holders.forget(present)
+    await stores.holders.forget(present)
+    assert () == tuple(await stores.holders.at_or_below(SITE))
 
 
 async def test_a_denial_is_noted_and_forgotten(stores: Stores) -> None:
@@ -123,8 +162,24 @@ async def test_what_was_given_up_is_taken_and_forgotten(stores: Stores) -> None:
     assert 0 == await queue.count_aside()
 
 
+async def test_what_somebody_has_set_aside_by_hand_holds_nothing_back(storage_connection: str) -> None:
+    """It is taken as it is, in base64 or not."""
+    async with (
+        on_azurite(storage_connection) as made,
+        QueueClient.from_connection_string(storage_connection, EVENTS_ASIDE, transport=AioHttpTransport()) as queue,
+    ):
+        await made.queue.put_aside(event(at=START))
+        for text in ("no base64 !!", "//4g", "{}"):
+            await queue.send_message(text)
+        taken = await made.queue.take_aside(32)
+        assert ["no base64 !!", "{}", "\ufffd\ufffd "] == sorted(each.text for each in taken if '"v"' not in each.text)
+        for each in taken:
+            await made.queue.forget_aside(each)
+        assert (4, 0) == (len(taken), await made.queue.count_aside())
+
+
 async def test_an_event_is_what_the_host_expects(storage_connection: str) -> None:
-    """Base64, for seven days, hidden as long as it must wait, and at most 8 KiB."""
+    """In base64, for seven days, hidden as long as it must wait, and at most 8 KiB."""
     async with (
         on_azurite(storage_connection) as made,
         QueueClient.from_connection_string(storage_connection, EVENTS, transport=AioHttpTransport()) as queue,

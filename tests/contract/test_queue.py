@@ -108,7 +108,7 @@ async def line(connection: str) -> AsyncIterator[QueueOverAWire]:
 
 
 async def test_a_message_is_what_the_host_expects(storage_connection: str) -> None:
-    """Base64, as host.json says; in a queue that is made when it is missed; taken after its head start, gone in time."""
+    """In base64; in a queue that is made when it is missed; taken after its head start, gone in time."""
     async with line(storage_connection) as on:
         await on.revocations.send(batch(size=16))
         assert [] == await on.messages()

@@ -15,7 +15,7 @@ from shared.core.lease import State
 from shared.core.limits import Limits
 from shared.core.role import Role, Target
 from shared.kinds.role_document import read_role
-from tests.crash import test_reconcile
+from tests.crash import events, test_reconcile
 from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, pools, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
@@ -116,6 +116,7 @@ def all_operations() -> Iterator[tuple[str, Operation]]:
             yield f"{operation.scenario.name}, {kind}", operation
     for operation in _on_asks():
         yield f"{operation.scenario.name}, holes", operation
+    yield from _of_events()
     # What else a principal gets is one call more: how an issue with it goes wrong says all of it.
     yield "issue, permissions of Graph", Operation(Scenario("issue", lambda: fresh(OF_GRAPH), issuing), "issue", at_once)
 
@@ -133,6 +134,11 @@ def _on_leases(target: Target) -> Iterator[Operation]:
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
     yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
     yield Operation(Scenario("retention elsewhere", lambda: over(target, issuing_elsewhere), sweeping), "", at_once)
+
+
+def _of_events() -> Iterator[tuple[str, Operation]]:
+    for scenario, rest in events.scenarios():
+        yield f"{scenario.name}, events", Operation(scenario, "", rest)
 
 
 def _on_credentials(target: Target) -> Iterator[Operation]:

@@ -23,11 +23,25 @@ WRITTEN, DELETED = "Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resour
 
 async def published(deployment: Deployment, event: dict[str, Any]) -> None:
     """Puts an event where Event Grid puts it."""
+    await sent(deployment, base64.b64encode(json.dumps(event).encode()).decode())
+
+
+async def sent(deployment: Deployment, text: str) -> None:
+    """Puts a message there, as it is."""
     connection = deployment.stack.environment()["AzureWebJobsStorage"]
     async with QueueClient.from_connection_string(connection, EVENTS) as queue:
         with suppress(ResourceExistsError):
             await queue.create_queue()
-        await queue.send_message(base64.b64encode(json.dumps(event).encode()).decode())
+        await queue.send_message(text)
+
+
+async def arm(deployment: Deployment, method: str, resource: str, body: Any = None) -> Any:
+    """A call to Resource Manager by somebody who may change sites."""
+    token = await deployment.visitor.token("admin", "https://management.azure.com")
+    url = f"{deployment.stack.described['endpoints']['arm']}{resource}?api-version=2024-04-01"
+    answer = await deployment.visitor.http.request(method, url, json=body, headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code < 300, answer.text
+    return answer.json() if answer.content else None
 
 
 async def states(deployment: Deployment) -> list[str]:
@@ -81,3 +95,50 @@ async def test_a_site_is_made_and_deleted(deployment: Deployment) -> None:
     for name in (GONE, RULE):
         await admin.must("DELETE", f"event-rules/{name}")
     await admin.must("DELETE", f"roles/{ROLE}")
+
+
+async def test_what_a_deleted_sites_identity_holds_ends_with_it(deployment: Deployment) -> None:
+    """It has asked for the lease by itself. A deletion of which somebody has only told ends nothing."""
+    admin, control = await deployment.broker("admin"), deployment.visitor.control
+    site = f"{deployment.app}/providers/Microsoft.Web/sites/front"
+    await control("POST", "role-assignments", {"identity": "admin", "role": "Contributor", "scope": deployment.app})
+    await arm(deployment, "PUT", site, {"location": "westeurope", "identity": {"type": "SystemAssigned"}})
+    document = {
+        "type": "role_grant",
+        "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
+        "bound_service_principal_ids": [(await arm(deployment, "GET", site))["identity"]["principalId"]],
+    }
+    await admin.must("PUT", f"roles/{ROLE}", document)
+    rule = {"source": deployment.app, "types": [DELETED], "subject": site.replace("/front", "/*")}
+    await admin.must("PUT", f"event-rules/{GONE}", rule | {"action": {"revoke": {"of": "holder"}}})
+    front = await deployment.broker("front")
+    lease = (await front.must("POST", f"roles/{ROLE}/leases", {}))["lease"]
+
+    event = {"specversion": "1.0", "id": "4", "source": deployment.app, "type": DELETED, "subject": site}
+    await published(deployment, event)
+    async with asyncio.timeout(60):
+        while "event_forged" not in [each.get("code") for each in (await admin.must("GET", "audit"))["events"]]:  # noqa: ASYNC110
+            await asyncio.sleep(1)
+    assert "active" == (await admin.must("GET", f"leases/{lease['id']}"))["state"]
+
+    await arm(deployment, "DELETE", site)
+    await published(deployment, event | {"id": "5"})
+    async with asyncio.timeout(60):
+        while (await admin.must("GET", f"leases/{lease['id']}"))["state"] != "ended":
+            await asyncio.sleep(1)
+            await deployment.sweep()
+    ends = [each for each in (await admin.must("GET", "audit"))["events"] if each["operation"] == "end"]
+    assert "subject_gone" in [each.get("reason") for each in ends if each.get("lease") == lease["id"]]
+    await admin.must("DELETE", f"event-rules/{GONE}")
+    await admin.must("DELETE", f"roles/{ROLE}")
+
+
+async def test_a_message_that_is_no_base64_is_told_and_dropped(deployment: Deployment) -> None:
+    """The host hands it over as it is: it reaches no poison queue, where nobody would see it."""
+    admin = await deployment.broker("admin")
+    before = (await admin.must("GET", "status"))["events"]["unreadable"]
+    for text in ("no base64 !!", base64.b64encode(b"\xff\xfe").decode()):
+        await sent(deployment, text)
+    async with asyncio.timeout(30):
+        while (await admin.must("GET", "status"))["events"]["unreadable"] < before + 2:  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.5)

@@ -10,6 +10,7 @@ from shared.core.access.auth_role import AuthRole, restore_auth_role, write_auth
 from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Configuration, Stored
 from shared.core.access.policy import Policy, restore_policy, write_policy
+from shared.core.events.event_rule import EventRule
 from shared.core.forms import AUTH_ROLE, PROPERTY
 from shared.core.ports.access import AccessStore, StoredAccess
 from shared.core.ports.system import Clock
@@ -22,11 +23,13 @@ from tests.fakes.versions import Versions
 class WarmView(AccessView):
     """That of a worker that has read the roles of today and nothing else: an issue then asks for the version alone.
 
-    A worker that has read nothing yet makes two calls more with its first request. Tests of it make an ``AccessView``.
+    A worker that has read nothing yet makes three calls more with its first request. Tests of it make an ``AccessView``.
     """
 
-    def __init__(self, store: AccessStore, roles: MemoryDocuments[Role], clock: Clock) -> None:
-        super().__init__(store, roles, clock)
+    def __init__(
+        self, store: AccessStore, roles: MemoryDocuments[Role], event_rules: MemoryDocuments[EventRule], clock: Clock
+    ) -> None:
+        super().__init__(store, roles, event_rules, clock)
         inline: dict[str, Bounds] = {each.name: each.bounds for each in roles.everything()}
         self._configuration = Configuration({}, {}, inline)
 

@@ -20,6 +20,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.events import MemoryEventCounts, MemoryEvents
 from tests.fakes.generations import MemoryGenerations
+from tests.fakes.holder_resources import MemoryHolderResources
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.lookups import FakeLookups
@@ -66,6 +67,7 @@ class MemoryBroker:
         self.events = MemoryEvents(self.calls)
         self.event_counts = MemoryEventCounts(self.calls)
         self.rule_leases = MemoryRuleLeases(self.calls)
+        self.holder_resources = MemoryHolderResources(self.calls)
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
         self.secret_names = MemorySecretNames(self.calls)
@@ -107,11 +109,12 @@ class MemoryBroker:
             events=self.events,
             event_counts=self.event_counts,
             rule_leases=self.rule_leases,
+            holder_resources=self.holder_resources,
             queued_markers=self.queued_markers,
             generations=self.generations,
             leased=self.leased,
             secret_names=self.secret_names,
-            access_view=WarmView(self.access, self.roles, self.clock),
+            access_view=WarmView(self.access, self.roles, self.event_rules, self.clock),
             directory=self.callers.facts(),
             subjects=FakeSubjects(self.callers),
             caller_records=self.caller_records,

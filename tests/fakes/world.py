@@ -187,7 +187,7 @@ class World(MemoryBroker):
         """Another worker of the same broker: its own memory, and the same stores, Azure, time and line to the outside."""
         other = copy(self)
         other.issuers = _issuers(other, self.ports.protected)
-        view, facts = WarmView(other.access, other.roles, other.clock), other.callers.facts()
+        view, facts = WarmView(other.access, other.roles, other.event_rules, other.clock), other.callers.facts()
         courier = _courier(other)
         other.ports = replace(
             self.ports, kinds=_kinds(other), courier=courier, outages=Outages(), access_view=view, directory=facts

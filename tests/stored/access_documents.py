@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.broker.ports import Ports
+from shared.core.events.holder_resource import HolderResource
 from shared.core.events.rule_lease import RuleLease
 from shared.core.names import LeaseId
 from shared.core.ports.event_counts import Counted
@@ -61,6 +62,12 @@ EVENT_RULES: dict[str, dict[str, Any]] = {
         "enabled": False,
         "action": {"revoke": {"of": "rule:sites-read"}},
     },
+    "identities-gone": {
+        "source": f"/subscriptions/{SUBSCRIPTION}",
+        "types": ["Microsoft.Resources.ResourceDeleteSuccess"],
+        "subject": _SITES,
+        "action": {"revoke": {"of": "holder"}},
+    },
     "ours": {
         "source": "ours.example",
         "types": ["Ours.Made"],
@@ -72,9 +79,12 @@ EVENT_RULES: dict[str, dict[str, Any]] = {
 
 
 async def keep_events(ports: Ports) -> None:
-    """What rules have done: a lease that is over, in place of another one, a denial, and counts."""
+    """What rules have done: a lease that is over, in place of another one, a denial, and counts; what holders are."""
     now = ports.now()
-    record = RuleLease("sites-read", _SITES.replace("*", "web"), BOB.object_id, LeaseId("jit.00000000000000000000000001"), now)
-    await ports.rule_leases.put((await ports.rule_leases.put(record)).replaced(LeaseId("jit.00000000000000000000000002"), now))
+    site, first, second = _SITES.replace("*", "web"), *(LeaseId(f"jit.{number:026}") for number in (1, 2))
+    record = await ports.rule_leases.put(RuleLease("sites-read", site, BOB.object_id, first, now, of_subject=True))
+    await ports.rule_leases.put(record.replaced(second, now))
     await ports.rule_leases.note_denied("sites-read", now)
     await ports.event_counts.add(Counted.OWN, 3)
+    await ports.holder_resources.note(HolderResource(BOB.object_id, site, now))
+    await ports.holder_resources.note(HolderResource(ALICE.object_id, "", now))

@@ -316,7 +316,7 @@ async def _what_is_counted(filling: Filling) -> None:
 
 
 async def _what_is_over(filling: Filling) -> None:
-    """A lease that is stuck, one whose application somebody deleted, one that was revoked."""
+    """A lease that is stuck, one whose application somebody deleted, one that was revoked, one whose subject was deleted."""
     ports, cloud, clock = filling.world.ports, filling.world.cloud, filling.world.clock
     await filling.issue("stuck", "locked", ttl=60)
     cloud.locked_scopes.add(SCOPES[7])
@@ -331,6 +331,10 @@ async def _what_is_over(filling: Filling) -> None:
     await filling.issue("ended", "web")
     clock.jump(600)
     await revoke(ports, request(), filling.leases["ended"])
+    now = (await filling.issue("bereft", "web")).planned_at
+    await filling.move("bereft", lambda lease: lease.ending(Cause.SUBJECT_GONE, now, now))
+    clock.jump(600)
+    await sweep(ports, "s")
     cloud.locked_scopes.clear()
 
 

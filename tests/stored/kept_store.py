@@ -29,6 +29,7 @@ from shared.cloud.storage.caller_table import TableCallerRecords
 from shared.cloud.storage.event_count_table import TableEventCounts
 from shared.cloud.storage.event_rule_table import TableEventRules
 from shared.cloud.storage.generation_table import TableGenerations
+from shared.cloud.storage.holder_resource_table import TableHolderResources
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.leased_table import TableLeasedPrincipals
 from shared.cloud.storage.outbox_table import TableOutbox
@@ -189,6 +190,7 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         event_rules=TableEventRules(service, ids),
         event_counts=TableEventCounts(service),
         rule_leases=TableRuleLeases(service),
+        holder_resources=TableHolderResources(service),
         access=TableAccess(service),
         audit=TableAudit(service, ids),
         run_history=TableRunHistory(service),

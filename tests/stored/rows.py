@@ -16,6 +16,7 @@ from shared.cloud.storage import (
     event_count_table,
     event_rule_table,
     generation_table,
+    holder_resource_table,
     packed_access,
     pool_table,
     queued_marker_table,
@@ -61,6 +62,7 @@ _INDEX = (forms.LEASE_INDEX, read_indexed)
 _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "role": (forms.ROLE, lambda row: document_table.restored(role_table.roles_of(SCHEMAS), row)),
     "event-rule": (forms.EVENT_RULE, lambda row: document_table.restored(event_rule_table.EVENT_RULES, row)),
+    "holder-resource": (forms.HOLDER_RESOURCE, holder_resource_table.holder_resource),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
     "secret-name": (forms.NAME_CLAIM, secret_name_table._claim),

@@ -46,6 +46,8 @@ DAMAGE: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {
         ("event-rule", "damaged"): {"Document0": CUT_OFF},
         ("rule_sites", "lease_x"): LATER_FORM,
         ("rule_sites", "denied"): {"Since": "lately"},
+        ("holder-resource", f"x_{BOB.object_id}"): {"At": "lately"},
+        ("holder-resource", f"y_{BOB.object_id}"): LATER_FORM,
         ("access", "version"): LATER_FORM,
         ("waiting", "1"): {"Until": "soon", "Leases": "[]"},
         ("journal", "sweep"): LATER_FORM,

@@ -50,6 +50,7 @@ _READ = {
         forms.EVENT_COUNTS,
         forms.RULE_LEASE,
         forms.RULE_DENIED,
+        forms.HOLDER_RESOURCE,
         forms.AUDIT_EVENT,
         forms.POOL_HINT,
         forms.POOL_FILLING,

@@ -160,6 +160,38 @@ async def test_what_a_rule_names_is_not_deleted(app: App) -> None:
     ]
 
 
+async def test_a_rule_that_is_written_anew_was_denied_nothing(app: App) -> None:
+    """Nor one that is made anew after it was deleted. The same document again is no write."""
+    await put(app, EVENT_RULES, "reads", READS)
+    now = app.world.ports.now()
+    for again in (READS, issuing(ttl=600)):
+        await app.world.rule_leases.note_denied("reads", now)
+        await put(app, EVENT_RULES, "reads", again)
+        assert (again is READS) == ("denied_since" in (await get(app, EVENT_RULES, "reads")).json)
+    await app.world.rule_leases.note_denied("reads", now)
+    await delete(app, EVENT_RULES, "reads")
+    await put(app, EVENT_RULES, "reads", READS)
+    assert "denied_since" not in (await get(app, EVENT_RULES, "reads")).json
+
+
+async def test_a_rule_that_another_one_names_goes_on_issuing(app: App) -> None:
+    """Whoever writes it anew, in a dry run as well; an import that brings the other one along says what is wrong there."""
+    await put(app, EVENT_RULES, "reads", READS)
+    await put(app, EVENT_RULES, "gone", RULE_GONE)
+    for query in ({}, {"dry_run": "true"}):
+        refused = await put(app, EVENT_RULES, "reads", GONE_SITES, query=query)
+        assert (409, "rule_in_use", ["gone"]) == (refused.status, refused.code, refused.json["used_by"])
+    alone = await imported(app, configuration(event_rules={"reads": GONE_SITES}))
+    assert (409, "rule_in_use", ["gone"]) == (alone.status, alone.code, alone.json["used_by"])
+    both = await imported(app, configuration(event_rules={"reads": GONE_SITES, "gone": RULE_GONE}))
+    assert (400, "malformed", ["event_rules.gone.action.revoke.of"]) == faults(both)
+    # It may issue otherwise, and stop when nobody names it any more.
+    assert 200 == (await put(app, EVENT_RULES, "reads", issuing(ttl=600))).status
+    freed = await imported(app, configuration(event_rules={"reads": GONE_SITES, "gone": GONE_SITES}))
+    assert 200 == freed.status, freed.body
+    assert 200 == (await put(app, EVENT_RULES, "reads", GONE_SITES)).status
+
+
 async def test_an_import_makes_roles_before_rules_and_lends_its_writers_right(app: App) -> None:
     """After a disaster, too: whoever imports is the lender of every rule in it."""
     await put(app, EVENT_RULES, "reads", READS, token="bob.token.x")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import azure.functions as func
@@ -24,6 +26,7 @@ from tests.triggers.app import CHALLENGE, HOST, Answer, App, Invocation
 GRID = application(guid(0x990), app_id=EVENT_GRID, app_roles=frozenset({APP_ROLE}))
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json; charset=utf-8"
 EVENT: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "/s", "type": "Ours.Made", "subject": "/things/a"}
+ROOT = Path(__file__).parents[2]
 OPEN = Door(is_open=True, origins=frozenset({"ours.example"}))
 
 
@@ -188,6 +191,27 @@ def functions_of(app: App) -> dict[str, Any]:
     functions = func.FunctionApp()
     functions.register_functions(events.blueprint(get_ports))
     return {str(each.get_function_name()): each for each in functions.get_functions()}
+
+
+@pytest.mark.parametrize("body", [json.dumps(EVENT).encode(), b64encode(json.dumps(EVENT).encode())])
+async def test_a_message_is_taken_in_base64_or_as_it_is(app: App, body: bytes) -> None:
+    """host.json has the host give it as it lies in the queue."""
+    message = QueueMessage(id="m-1", body=body)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    await functions_of(app)["events_poison"].get_user_function()(message=message, context=Invocation())
+    assert ["event_poison"] == [each.code for each in app.world.audit.events]
+    assert "none" == json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]["messageEncoding"]
+
+
+RAW = [b"not base64 !!", b"", b"bm8gSlNPTg==", b"//4gbm8gVVRGLTg=", b"\xff"]
+
+
+@pytest.mark.parametrize("name", ["events", "events_poison"])
+@pytest.mark.parametrize("body", RAW)
+async def test_a_message_that_is_no_base64_is_told_and_dropped(app: App, name: str, body: bytes) -> None:
+    """The host gives each message as it lies in the queue: it would keep from the broker what it could not decode."""
+    message = QueueMessage(id="m-1", body=body)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    await functions_of(app)[name].get_user_function()(message=message, context=Invocation())
+    assert ["event_unreadable"] == [each.code for each in app.world.audit.events]
 
 
 async def deliver(app: App, name: str, text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from shared.broker.access import issuing_from
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import Matching
+from shared.broker.configure.read_again import changed
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.events.end import end_leases, is_live
 from shared.broker.events.taking import faults_of_taking
@@ -37,7 +38,7 @@ async def put_event_rule(
     """Checks the rule and stores it with its writer, unless this is a dry run, or it is stored already.
 
     The writer must be allowed to issue from the role that the rule names. Raises ``Malformed`` with all faults, ``Forbidden``,
-    ``PreconditionFailed``, ``Upstream``.
+    ``RuleInUse``, ``PreconditionFailed``, ``Upstream``.
     """
     return await judged_again(lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
 
@@ -52,6 +53,8 @@ async def _put(
     named_issues = await _issues(ports, rule)
     if faults := [*faults_beside(ports, rule, role, named_issues=named_issues)]:
         raise Malformed(*faults) if named_issues else Malformed(*faults, code="unresolvable")
+    if stops_issuing(rule, former) and (users := users_of_rule(await ports.event_rules.list(), name)):
+        raise RuleInUse(name, users)
     await require_readable(ports, rule)
     warnings = tuple(rule_cautions(rule))
     if dry_run:
@@ -163,14 +166,17 @@ def differs(rule: EventRule, former: EventRule) -> bool:
 
 
 async def store_event_rule(ports: Ports, actor: Actor, rule: EventRule, former: EventRule | None) -> EventRule:
-    """Stores a checked rule in place of ``former`` and audits what has changed.
+    """Stores a checked rule in place of ``former`` and audits what has changed. Nobody has denied it anything yet.
 
     Raises ``PreconditionFailed`` if the store has another rule than ``former``, ``Upstream``.
     """
     before = kept_of(former) if former is not None else None
     event = change_event(ports, actor, "put_event_rule", f"event-rules/{rule.name}", before, kept_of(rule))
     stored = await ports.event_rules.put(rule, expected=exactly(former), event=event)
+    if rule.ends_by_holder or (former is not None and former.ends_by_holder):
+        await changed(ports)
     await tell(ports, ports.event_rules, event)
+    await _forget_denial(ports, rule.name)
     return stored
 
 
@@ -224,6 +230,18 @@ async def remove_event_rule(ports: Ports, actor: Actor, former: EventRule, *, ex
     if await ports.event_rules.delete(former.name, expected=expected or exactly(former), event=event) is None:
         raise _not_found(former.name)
     await tell(ports, ports.event_rules, event)
+    await _forget_denial(ports, former.name)
+
+
+async def _forget_denial(ports: Ports, name: str) -> None:
+    """If the worker dies before, the denial shows until the rule has issued, and harms nothing."""
+    if await ports.rule_leases.denied_since(name) is not None:
+        await ports.rule_leases.note_denied(name, None)
+
+
+def stops_issuing(rule: EventRule | None, former: EventRule | None) -> bool:
+    """Returns whether no rule that issues is left of the former one."""
+    return former is not None and former.issues is not None and (rule is None or rule.issues is None)
 
 
 def users_of_rule(rules: Iterable[EventRule], name: str) -> list[str]:

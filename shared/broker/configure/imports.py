@@ -251,7 +251,10 @@ class _Plan:
             raise PolicyTestsFailed(*failed)
 
     async def _refuse_deletions(self, proposed: Stored) -> None:
-        """Raises ``PolicyInUse``, ``RoleInUse``, ``RuleInUse`` or ``Conflict`` if something that goes is needed."""
+        """Raises ``PolicyInUse``, ``RoleInUse``, ``RuleInUse`` or ``Conflict`` if something that goes is needed.
+
+        A rule that issues no more is needed as one is that goes: rules that the import does not bring may name it.
+        """
         users = _users(proposed.auth_roles.values())
         for name in sorted({*self._stored.policies} - {*proposed.policies}):
             if name in users:
@@ -260,8 +263,10 @@ class _Plan:
         for name in sorted({*self._stored.roles} - {*proposed.roles}):
             if using := event_rules.users_of_role(rules, name):
                 raise RoleInUse(name, using)
-        for name in sorted({*self._stored.event_rules} - {*proposed.event_rules}):
-            if using := event_rules.users_of_rule(rules, name):
+        for name, former in sorted(self._stored.event_rules.items()):
+            rule = proposed.event_rules.get(name)
+            needed = rule is None or event_rules.stops_issuing(rule, former)
+            if needed and (using := event_rules.users_of_rule(rules, name)):
                 raise RuleInUse(name, using)
         gone = () if self._revoke else sorted({*self._stored.roles} - {*proposed.roles})
         held = [name for name in gone if await roles.has_leases(self._ports, RoleName(name))]

@@ -14,6 +14,7 @@ from shared.broker.configure.event_rules import users_of_role
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
 from shared.broker.configure.pools import is_larger
+from shared.broker.configure.read_again import changed
 from shared.broker.configure.sharing import Sharing, require_fit, takes_of_shared
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
@@ -180,18 +181,6 @@ async def has_leases(ports: Ports, name: RoleName) -> bool:
     """Returns whether the role has a live lease that was not revoked with the others."""
     generation = await ports.generations.get(name)
     return await ports.leases.count_live(name, at_most=1, since=generation.number) > 0
-
-
-async def changed(ports: Ports) -> None:
-    """Lets every worker read the bounds of roles again. If the worker dies before, they are read again with the next change.
-
-    Until then a worker reads the facts that the new bounds need when somebody asks for the role, not before: nothing else.
-    """
-    try:
-        await ports.access.touch()
-    finally:
-        # Not before: a request in between would see the version as it was, and believe it.
-        ports.access_view.changed()
 
 
 def role_cautions(ports: Ports, role: Role) -> Iterator[Caution]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,15 +20,17 @@ from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.ports import Actor, Ports
 from shared.core.caller import Caller
 from shared.core.delivery import DeliveryAsk
-from shared.core.errors import Forbidden, LeaseholdError, LostRace, Malformed, NotFound, Upstream
+from shared.core.errors import Forbidden, LeaseholdError, LostRace, Malformed, NotFound, Unreadable, Upstream
 from shared.core.events.action import SUBJECT_ID, Issuing, Revoking
 from shared.core.events.event import Event
 from shared.core.events.event_rule import EventRule
 from shared.core.events.rule_lease import ON_ITS_WAY, RuleLease, within_the_hour
 from shared.core.idempotency_key import KEPT, IdempotencyKey
-from shared.core.lease import State
+from shared.core.lease import Cause, State
 from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.ports.resources import ResourceState
+
+log = logging.getLogger(__name__)
 
 _LONGEST_VALUE = 256
 """Characters of a value in a lease's metadata, as a caller may write it."""
@@ -95,7 +98,11 @@ class _IssueBy:
         """Returns what a record that is there says: ``DONE`` if its lease lives; ``None`` if there is no such lease."""
         if mine is None:
             return None
-        lease = await self.ports.leases.get(mine.lease_id)
+        try:
+            lease = await self.ports.leases.get(mine.lease_id)
+        except Unreadable as unread:
+            log.error("%s", unread)  # noqa: TRY400 - its frames say no more
+            return NotYet("its lease cannot be read")
         if lease is None:
             return NotYet("another worker is at it") if self.ports.now() < mine.at + ON_ITS_WAY else None
         generation = await self.ports.generations.get(lease.id.role)
@@ -137,9 +144,10 @@ class _IssueBy:
         while not key.is_beside:
             lease_id = LeaseId.of(self.action.role, self.ports.ids.ulid(now))
             key = self._key(lease_id)
+        of_subject = self.action.holder is None
         if mine is not None:
-            return mine.replaced(lease_id, now)
-        return RuleLease(self.rule.name, self.event.subject, holder, lease_id, now)
+            return replace(mine.replaced(lease_id, now), of_subject=of_subject)
+        return RuleLease(self.rule.name, self.event.subject, holder, lease_id, now, of_subject=of_subject)
 
     def _key(self, lease_id: LeaseId) -> IdempotencyKey:
         """Returns the key that names the lease. It stands for this lease alone: nobody asks for a lease by it."""
@@ -199,7 +207,7 @@ class _IssueBy:
         for lease_id in others:
             reason = f"subject_replaced: the holder is {holder} now"
             await self._tell(reason, code="event_replaced", once=f"replaced {lease_id}", lease=lease_id)
-        await end_leases(self.ports, others)
+        await end_leases(self.ports, others, Cause.SUBJECT_REPLACED)
 
     async def _tell(self, reason: str, *, code: str, once: str, lease: str = "") -> None:
         role = self.action.role

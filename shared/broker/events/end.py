@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.events import telling
 from shared.broker.events.look import look_at_subject
 from shared.broker.events.outcome import DONE, NotYet, Outcome
+from shared.broker.events.over import over_by_holder, over_by_rule
+from shared.broker.holder_resources import leases_of
 from shared.broker.ports import Ports
 from shared.broker.revoke_reaching import make_due
-from shared.core.errors import LostRace
-from shared.core.events.action import Revoking
+from shared.core.errors import LostRace, Unreadable
+from shared.core.events.action import OF_HOLDER, Revoking
 from shared.core.events.event import Event
 from shared.core.events.event_rule import EventRule
-from shared.core.events.rule_lease import HOUR, RuleLease
+from shared.core.events.rule_lease import HOUR, ON_ITS_WAY, RuleLease
+from shared.core.lease import Cause
 from shared.core.names import LeaseId, Scope
 from shared.core.ports.resources import Look, ResourceState
 from shared.core.reach import Reach
@@ -24,6 +28,14 @@ from shared.resilience.tasks import all_of
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The leases that an event ends. ``on_its_way``: there is a record of another one, which is perhaps being opened now."""
+
+    leases: tuple[LeaseId, ...] = ()
+    on_its_way: bool = False
 
 
 async def revoke_by(ports: Ports, request_id: str, event: Event, rule: EventRule, action: Revoking) -> Outcome:
@@ -35,43 +47,70 @@ async def revoke_by(ports: Ports, request_id: str, event: Event, rule: EventRule
     found = await look_at_subject(ports, request_id, event, rule)
     if isinstance(found, NotYet):
         return found
-    ended = [each async for each in _meant(ports, event, action, found)]
-    if not ended and found.state is ResourceState.THERE:
+    meant = await _meant(ports, event, action, found)
+    if not meant.leases and found.state is ResourceState.THERE:
         if not event.attempt:
             # The look may be five seconds old, and the deletion may be fresh.
             return NotYet("the subject is there")
         reason = "the subject is there: it was made again, or was never gone"
         await telling.tell(ports, request_id, event, code="event_forged", reason=reason, rule=rule.name, once="forged")
         return DONE
-    await telling.tell(ports, request_id, event, reason=f"{len(ended)} leases are to end", rule=rule.name)
-    await end_leases(ports, ended)
-    return DONE
+    if meant.leases or not meant.on_its_way:
+        await telling.tell(ports, request_id, event, reason=f"{len(meant.leases)} leases are to end", rule=rule.name)
+    await end_leases(ports, meant.leases, Cause.SUBJECT_GONE if found.state is ResourceState.GONE else Cause.SUBJECT_REPLACED)
+    return NotYet("a lease of the subject is being opened") if meant.on_its_way else DONE
 
 
-async def _meant(ports: Ports, event: Event, action: Revoking, found: Look) -> AsyncIterator[LeaseId]:
-    is_gone = found.state is ResourceState.GONE
+async def _meant(ports: Ports, event: Event, action: Revoking, found: Look) -> Meant:
     if action.rule:
-        for each in await ports.rule_leases.of_rule(action.rule):
-            is_meant = each.is_at_or_below(event.subject) and (is_gone or each.holder not in found.principals)
-            if is_meant and await is_live(ports, each.lease_id):
-                yield each.lease_id
-    elif action.of == "scope" and is_gone:
-        async for lease in ports.leases.granted(Reach(Scope.parse(event.subject))):
-            yield lease.id
+        return await _of_rule(ports, event, action.rule, found)
+    return await (_of_holder if action.of == OF_HOLDER else _of_scope)(ports, event, found)
+
+
+async def _of_rule(ports: Ports, event: Event, name: str, found: Look) -> Meant:
+    records = [each for each in await ports.rule_leases.of_rule(name) if over_by_rule(each, event.subject, found) is not None]
+    stand = [*zip(records, await all_of(*(_stands(ports, each.lease_id) for each in records)), strict=True)]
+    return Meant(
+        tuple(each.lease_id for each, stands in stand if stands),
+        on_its_way=any(stands is None and ports.now() < each.at + ON_ITS_WAY for each, stands in stand),
+    )
+
+
+async def _of_holder(ports: Ports, event: Event, found: Look) -> Meant:
+    records = await ports.holder_resources.at_or_below(event.subject)
+    meant = [each for each in records if over_by_holder(each, event.subject, found) is not None]
+    return Meant(tuple(await leases_of(ports, meant)))
+
+
+async def _of_scope(ports: Ports, event: Event, found: Look) -> Meant:
+    if found.state is not ResourceState.GONE:
+        return Meant()
+    reach = Reach(Scope.parse(event.subject))
+    return Meant(tuple([each.id async for each in ports.leases.granted(reach)]))
 
 
 async def is_live(ports: Ports, lease_id: LeaseId) -> bool:
-    """Returns whether the lease stands, and nobody has begun to end it. One that cannot be read does not stand."""
-    lease = await ports.leases.get(lease_id)
-    return lease is not None and lease.state.is_open
+    """Returns whether the lease stands, and nobody has begun to end it. One that cannot be read counts as live."""
+    return await _stands(ports, lease_id) or False
 
 
-async def end_leases(ports: Ports, lease_ids: Iterable[LeaseId]) -> None:
+async def _stands(ports: Ports, lease_id: LeaseId) -> bool | None:
+    """As ``is_live``; ``None`` if there is no such lease."""
+    try:
+        lease = await ports.leases.get(lease_id)
+    except Unreadable as unread:
+        # Nobody can end it. ``status`` tells of it.
+        log.error("%s", unread)  # noqa: TRY400 - its frames say no more
+        return True
+    return lease.state.is_open if lease is not None else None
+
+
+async def end_leases(ports: Ports, lease_ids: Iterable[LeaseId], cause: Cause = Cause.REVOKED) -> None:
     """Moves each lease to ENDING, and lets the queue's workers take it back. What was moved is due: the sweep sees it."""
     wanted = [*lease_ids]
     for first in range(0, len(wanted), _AT_ONCE):
         some = wanted[first : first + _AT_ONCE]
-        are_due = await all_of(*(make_due(ports, each) for each in some))
+        are_due = await all_of(*(make_due(ports, each, cause) for each in some))
         if due := [lease_id for lease_id, is_due in zip(some, are_due, strict=True) if is_due]:
             await enqueue(ports, due)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared.broker.holder_resources import note_principal
 from shared.broker.ports import Ports
 from shared.core.access.facts import Unread
 from shared.core.caller import Caller, CallerType
@@ -31,12 +32,14 @@ async def lender_today(ports: Ports, lender: Lender) -> Caller | None:
 
 
 async def holder_today(ports: Ports, object_id: ObjectId) -> Caller | None:
-    """Returns the holder as a caller of the home tenant; ``None`` if the directory does not know it, or not yet.
+    """Returns the holder as a caller of the home tenant; ``None`` if the directory does not know it, or not yet. Notes whose
+    identity it is.
 
     Raises ``Upstream``.
     """
     found = await ports.subjects.find(object_id)
     if found is None:
         return None
+    await note_principal(ports, object_id, found.principal)
     kind = CallerType.USER if found.is_user else CallerType.APPLICATION
     return Caller(object_id, ports.home, kind, token_fingerprint="", app_id=found.app_id, name=found.name)

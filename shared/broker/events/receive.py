@@ -76,7 +76,7 @@ async def give_up(ports: Ports, request_id: str, event: Event, why: str) -> None
     await ports.events.put_aside(event)
     await telling.tell(ports, request_id, event, code="event_poison", reason=why)
     await ports.event_counts.add(Counted.POISON)
-    log.error("event %s (%s) is given up: %s", event.id, request_id, why)
+    log.error("event_poison id=%s request=%s: %s", event.id, request_id, why)
 
 
 async def _is_own_work(ports: Ports, request_id: str, event: Event) -> bool:

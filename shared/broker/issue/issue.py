@@ -10,6 +10,7 @@ from typing import overload
 
 from shared.broker.access import issuing_from
 from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.holder_resources import note_holder
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import Filled, Missing, missing_error, missing_in_azure
@@ -115,8 +116,9 @@ async def _issue(
     order = replace(order, deadline=min(order.deadline, ask.answers_by))
     opening = Opening(ports, filled, order, replace(planned, generation=generation), key)
     issuing = _Issuing(ports, replace(actor, decision=decision), filled, ask, preference)
-    # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race.
-    missing, opened = await both(missing_in_azure(ports, filled, planned.id), opening.next())
+    # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race. Nor does the note.
+    looking = both(missing_in_azure(ports, filled, planned.id), _note_holder(ports, actor, wanted))
+    (missing, _), opened = await both(looking, opening.next())
     while True:
         ask.key = opening.key
         async with LeaseLock(ports, opened.lease) as lock:
@@ -130,6 +132,12 @@ async def _issue(
             except LeaseholdError as failure:
                 await issuing.clean_up(failure, opened, attempt)
         opened = await opening.next()
+
+
+async def _note_holder(ports: Ports, actor: Actor, wanted: IssueRequest) -> None:
+    # Of a holder for whom somebody else asks, it is noted already.
+    if wanted.holder is None:
+        await note_holder(ports, actor.caller)
 
 
 def _answers_by(ports: Ports, deadline: float | None, preference: Preference | None) -> float:

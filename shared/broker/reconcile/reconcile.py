@@ -12,6 +12,7 @@ from shared.broker.configure.events import tell_pending
 from shared.broker.counting import count_all
 from shared.broker.ending.undo import claim, undo
 from shared.broker.events.lost import look_at_subjects
+from shared.broker.holder_resources import note_all
 from shared.broker.pool.tampering import end_touched
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again
@@ -107,6 +108,7 @@ async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dr
         lost = [each for each in await to_look_at(ports) if has_lost_a_scope(ports, each)]
         await look_for_scopes(ports, request_id, lost, drift.unread)
     done = Reconciliation(await _Round(ports, request_id, caller, drift).run(), tuple(drift.unread))
+    await note_all(ports)
     await look_at_subjects(ports, request_id)
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     await ports.run_history.reconciled(ports.now(), done.counts)

@@ -29,6 +29,7 @@ _VERSIONS: Final = Limits(3600, 1000)
 _RESOURCES, _PROVIDERS = "2021-04-01", "2021-04-01"
 """The api-versions: https://learn.microsoft.com/rest/api/resources."""
 _FORBIDDEN: Final = 403
+_TYPE_OF_IDENTITIES: Final = "/providers/microsoft.managedidentity/userassignedidentities/"
 _STABLE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATE: Final = 10
 """Characters of an api-version without what marks a preview."""
@@ -86,7 +87,7 @@ class AzureResources:
         try:
             version = await self._version_of(looked.scope)
             path = f"/{on_the_wire(looked.scope)}?api-version={version}"
-            return _seen(await self._repeat(lambda: self._arm.read(path)))
+            return _seen(looked.scope, await self._repeat(lambda: self._arm.read(path)))
         except Absent:
             return Look(ResourceState.GONE)
         except Refused as refused:
@@ -133,7 +134,11 @@ def _latest(versions: list[Any]) -> str:
     return max(stable or texts, key=lambda each: each[:_DATE], default="")
 
 
-def _seen(document: Mapping[str, Any]) -> Look:
+def _seen(resource: Scope, document: Mapping[str, Any]) -> Look:
+    if _TYPE_OF_IDENTITIES in resource.key and isinstance(properties := document.get("properties"), dict):
+        # A user-assigned identity has its principal in another place, and no identity of its own.
+        # https://learn.microsoft.com/rest/api/managedidentity/user-assigned-identities/get
+        return Look(ResourceState.THERE, _id(properties.get("principalId")))
     identity = document.get("identity")
     if not isinstance(identity, dict):
         return Look(ResourceState.THERE)

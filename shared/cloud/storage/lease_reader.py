@@ -161,7 +161,7 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
         ready=stored.get("ready", False),
         unchecked=stored.get("unchecked", False),
         metadata=stored.get("metadata", {}),
-        cause=Cause(cause) if (cause := stored.get("cause")) is not None else None,
+        cause=_cause(stored),
         attempts=stored.get("attempts", 0),
         last_error=stored.get("last_error", ""),
         generation=stored.get("generation", 0),
@@ -170,6 +170,14 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
         within=stored.get("within", ""),
         is_unissued=stored.get("is_unissued", False),
     )
+
+
+def _cause(stored: Mapping[str, Any]) -> Cause | None:
+    """Of a later version's cause, the general one."""
+    exact = stored.get("exact_cause")
+    if exact is not None and named(str, exact) in Cause:
+        return Cause(exact)
+    return Cause(cause) if (cause := stored.get("cause")) is not None else None
 
 
 def _holder(stored: Sequence[Any]) -> Holder:

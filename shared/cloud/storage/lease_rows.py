@@ -245,6 +245,10 @@ def view_text(lease: LeaseView) -> str:
     if lease.within:
         more["within"] = lease.within
     more |= {name: True for name in ("unchecked", "is_unissued") if getattr(lease, name)}
+    cause = lease.cause.in_general if lease.cause is not None else None
+    if cause is not lease.cause:
+        # A version that does not know the cause reads the general one, and can end the lease.
+        more["exact_cause"] = lease.cause
     # With ``ensure_ascii``, JSON would write up to twelve characters for one that is not ASCII.
     return json.dumps(
         ensure_ascii=False,
@@ -260,7 +264,7 @@ def view_text(lease: LeaseView) -> str:
             "renewable": lease.renewable,
             "ready": lease.ready,
             "metadata": dict(lease.metadata),
-            "cause": lease.cause,
+            "cause": cause,
             "attempts": lease.attempts,
             "last_error": lease.last_error,
             "generation": lease.generation,

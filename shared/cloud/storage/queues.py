@@ -28,6 +28,7 @@ from shared.core.message import (
     WAITS,
     Batch,
     Message,
+    text_of,
     write_message,
     write_preparation,
     write_refill,
@@ -48,6 +49,14 @@ _PAUSES: Final[dict[str, Any]] = {"initial_backoff": 1, "increment_base": 2, "ra
 """Seconds. By default the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
 
 
+class _Decoded(TextBase64DecodePolicy):
+    """What is not in base64 is read as it is. The library's own policy would then give no message of the answer."""
+
+    def decode(self, content: str, response: object) -> str:  # noqa: ARG002 - the library gives it
+        """See ``text_of``."""
+        return text_of(content.encode())
+
+
 def connect(
     connection_string: str = "",
     *,
@@ -62,9 +71,8 @@ def connect(
     The client connects at its first call.
     """
     options: dict[str, Any] = {
-        # host.json has the same: ``messageEncoding``.
         "message_encode_policy": TextBase64EncodePolicy(),
-        "message_decode_policy": TextBase64DecodePolicy(),
+        "message_decode_policy": _Decoded(),
         "transport": transport,
         "retry_total": retry_total,
         **_PAUSES,

@@ -54,6 +54,7 @@ class TableRuleLeases:
             "LeaseId": record.lease_id,
             "At": record.at.isoformat(),
             "Former": json.dumps([each.isoformat() for each in record.former]),
+            "OfSubject": record.of_subject,
         }
         (version,) = await self._table.write([update(row, record.version) if record.version else create(row)])
         return replace(record, version=version)
@@ -93,6 +94,7 @@ def rule_lease(row: Row) -> RuleLease:
                 named(LeaseId.parse, row["LeaseId"]),
                 instant(row["At"]),
                 tuple(instant(each) for each in json.loads(row["Former"])),
+                row.get("OfSubject", False),
                 etag_of(row),
             )
         )

@@ -17,7 +17,7 @@ REFERENCE = "subject."
 SUBJECT_ID = "subject.id"
 REFERENCES = ("subject.subscription_id", "subject.resource_group", "subject.resource_name")
 """What of a verified subject may fill a parameter. A text that begins with ``subject.`` is one of these."""
-OF_RULE = "rule:"
+OF_RULE, OF_SCOPE, OF_HOLDER = "rule:", "scope", "holder"
 _VAULT = re.compile(r"https://[a-z][a-z0-9-]{1,22}[a-z0-9](\.[a-z0-9-]+)+")
 _NAME = re.compile(PARAMETER_NAME)
 
@@ -46,10 +46,12 @@ class Issuing:
 
 @dataclass(frozen=True, slots=True)
 class Revoking:
-    """Revoke leases of the subject: those that the rule named has issued, or those that were granted something there."""
+    """Revoke leases of the subject: those that the rule named has issued, those that were granted something there, or those
+    that its identity holds.
+    """
 
     of: str
-    """``rule:NAME``, or ``scope``."""
+    """``rule:NAME``, ``scope``, or ``holder``."""
 
     @property
     def rule(self) -> str:
@@ -164,8 +166,8 @@ def _within(text: str) -> str:
 
 
 def _of(text: str) -> str:
-    if text == "scope":
+    if text in {OF_SCOPE, OF_HOLDER}:
         return text
     if not text.startswith(OF_RULE):
-        raise Unparsable("expected scope, or rule: and the name of a rule")
+        raise Unparsable("expected scope, holder, or rule: and the name of a rule")
     return f"{OF_RULE}{RoleName.parse(text.removeprefix(OF_RULE))}"

@@ -30,6 +30,8 @@ _LONGEST = {
 FIRST_WAIT, LONGEST_WAIT, GIVEN_UP = timedelta(seconds=15), timedelta(minutes=15), timedelta(hours=24)
 _MOST_DOUBLINGS = 6
 _LONGEST_INSTANT = 64
+_OLDEST, _AHEAD = timedelta(days=30), timedelta(minutes=5)
+"""An event lies for a week in the queue, and for another one where it is set aside. Clocks of two workers may differ."""
 _MOST_ATTEMPTS = 1_000_000
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _APP_ID = "appid"
@@ -130,7 +132,7 @@ def read_event(document: Any, now: datetime) -> Event:
     elif "eventType" in document:
         found = _of_event_grid(document, now)
     elif OWN_FORM in document:
-        found = _own(document)
+        found = _own(document, now)
     else:
         raise Unparsable("is neither a CloudEvent nor an event of Event Grid")
     encoded(found)
@@ -144,18 +146,15 @@ def read_published(document: Any, now: datetime) -> Event:
     return read_event(document, now)
 
 
-def _own(document: Mapping[str, Any]) -> Event:
+def _own(document: Mapping[str, Any], now: datetime) -> Event:
     if document[OWN_FORM] != FORM or isinstance(document[OWN_FORM], bool):
         raise Unparsable(f"expected the form {FORM}")
     attempt = document.get("attempt", 0)
     if isinstance(attempt, bool) or not isinstance(attempt, int) or not 0 <= attempt <= _MOST_ATTEMPTS:
         raise Unparsable("attempt is no whole number")
-    try:
-        first_seen = datetime.fromisoformat(_text(document, "first_seen", longest=_LONGEST_INSTANT))
-    except ValueError:
-        raise Unparsable("first_seen is no instant") from None
-    if first_seen.tzinfo is None:
-        raise Unparsable("first_seen has no zone")
+    first_seen = _utc(document.get("first_seen"))
+    if first_seen is None or not now - _OLDEST <= first_seen <= now + _AHEAD:
+        raise Unparsable("first_seen is no instant at which the broker can have put it there")
     return Event(
         **_common(document, source="source", kind="type", time="time"),
         **{name: _text(document, name, longest=_LONGEST[name]) for name in ("operation", "resource_uri", "correlation_id")},
@@ -212,11 +211,19 @@ def _lenient(value: Any, longest: int) -> str:
 
 def _instant(value: Any) -> str:
     """Returns the instant in UTC; empty if it is none. Nothing is decided by it."""
+    found = _utc(value)
+    return found.isoformat() if found is not None else ""
+
+
+def _utc(value: Any) -> datetime | None:
+    """Returns the instant; ``None`` if it is none, has no zone, or lies in a year that UTC has not."""
+    if not isinstance(value, str) or len(value) > _LONGEST_INSTANT:
+        return None
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) and len(value) <= _LONGEST_INSTANT else None
-    except ValueError:
-        found = None
-    return found.astimezone(UTC).isoformat() if found is not None and found.tzinfo is not None else ""
+        found = datetime.fromisoformat(value)
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _id(value: Any) -> ObjectId | None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from shared.core.access.folding import fold
 from shared.core.errors import Fault, Malformed
-from shared.core.events.action import Action, Issuing, Revoking, read_action, write_action
+from shared.core.events.action import OF_HOLDER, Action, Issuing, Revoking, read_action, write_action
 from shared.core.events.event import DELETED, WRITTEN, Event
 from shared.core.events.lender import Lender, restore_lender, write_lender
 from shared.core.events.subject import FEEDING, FeedsItself, Source, SubjectPattern
@@ -74,6 +74,11 @@ class EventRule:
     def issues(self) -> Issuing | None:
         """What it issues, if it does."""
         return self.terms.action if self.terms is not None and isinstance(self.terms.action, Issuing) else None
+
+    @property
+    def ends_by_holder(self) -> bool:
+        """Whether it may act, and revokes what the identity of a resource holds."""
+        return self.acts and self.revokes is not None and self.revokes.of == OF_HOLDER
 
     @property
     def revokes(self) -> Revoking | None:
@@ -157,11 +162,11 @@ class _Reading:
         types = self._names("types", MAX_TYPES, required=True)
         operations = self._names("operations", MAX_OPERATIONS)
         verify: Verify = "none" if reader.choice("verify", VERIFY, default="azure") == "none" else "azure"
-        subject = self._subject(verify)
+        action = read_action(reader)
+        subject = self._subject(verify, action)
         per_hour = reader.whole("max_per_hour", least=1, most=MOST_PER_HOUR)
         enabled = reader.flag("enabled", default=True)
         description = reader.text("description", longest=1024, lines=True) or ""
-        action = read_action(reader)
         if action is not None:
             self._judge_types(types, verify, action)
             self._judge_action(verify, subject, action)
@@ -180,12 +185,15 @@ class _Reading:
         found = self._reader.items(field, _exact, most=most, required=required)
         return tuple({fold(each): each for each in reversed(found)}.values())[::-1]
 
-    def _subject(self, verify: Verify) -> SubjectPattern | None:
+    def _subject(self, verify: Verify, action: Action | None) -> SubjectPattern | None:
         text = self._reader.text("subject", required=True, longest=2048)
         if text is None:
             return None
         try:
-            return SubjectPattern.of_resources(text) if verify == "azure" else SubjectPattern.parse(text)
+            if verify == "none":
+                return SubjectPattern.parse(text)
+            of_holders = isinstance(action, Revoking) and action.of == OF_HOLDER
+            return SubjectPattern.of_holders(text) if of_holders else SubjectPattern.of_resources(text)
         except FeedsItself as fed:
             self._fault("subject", str(fed), code="rule_feeds_itself")
         except Unparsable as wrong:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.core.access.folding import fold
+from shared.core.events.subject import lies_in
 from shared.core.names import LeaseId, ObjectId
 
 HOUR = timedelta(hours=1)
@@ -21,7 +21,8 @@ ON_ITS_WAY = timedelta(minutes=5)
 class RuleLease:
     """``at``: when the lease was named. ``former``: when those were that it has replaced, within an hour before.
 
-    ``version`` is the stored row's ETag; empty before it is stored.
+    ``of_subject``: whether the holder was the subject's own identity then. A stored row may not say it: then it is ``False``,
+    and the lease ends only with the subject. ``version`` is the stored row's ETag; empty before it is stored.
     """
 
     rule: str
@@ -30,6 +31,7 @@ class RuleLease:
     lease_id: LeaseId
     at: datetime
     former: tuple[datetime, ...] = ()
+    of_subject: bool = False
     version: str = ""
 
     def replaced(self, lease_id: LeaseId, now: datetime) -> RuleLease:
@@ -39,12 +41,11 @@ class RuleLease:
 
     def is_at_or_below(self, subject: str) -> bool:
         """Returns whether its subject is this one, or lies in it."""
-        mine, other = fold(self.subject), fold(subject)
-        return mine == other or mine.startswith(f"{other}/")
+        return lies_in(self.subject, subject)
 
     def is_of(self, subject: str) -> bool:
         """Returns whether its subject is this one."""
-        return fold(self.subject) == fold(subject)
+        return lies_in(self.subject, subject) and lies_in(subject, self.subject)
 
 
 def within_the_hour(records: Iterable[RuleLease], now: datetime) -> int:

@@ -23,6 +23,11 @@ _NEVER = frozenset("%?#\\<>")
 """No resource id that Azure shows has these, and they would make another path of it on the wire."""
 
 
+_IDENTITIES = ("providers", "microsoft.managedidentity", "userassignedidentities")
+_OF_IDENTITY = 4
+"""Segments of a user-assigned identity's id behind its group."""
+
+
 class FeedsItself(Unparsable):
     """The broker's own work could make an event that the rule speaks of."""
 
@@ -90,14 +95,22 @@ class SubjectPattern:
         Raises ``Unparsable``, and ``FeedsItself`` if a resource of the pattern could be the broker's own work.
         """
         pattern = cls.parse(text)
-        match pattern.segments:
-            case ("subscriptions", subscription, "resourcegroups", group, *chain) if "*" not in {subscription, group}:
-                _require_resource(chain)
-            case ("subscriptions", _, "resourcegroups", _, *_):
-                raise Unparsable("* stands in no place of a subscription or a resource group")
-            case _:
-                raise Unparsable("expected the id of a resource in a group: /subscriptions/{id}/resourceGroups/{name}/...")
+        _require_group(pattern.segments)
+        _require_resource([*pattern.segments[_OF_GROUP:]])
         return pattern
+
+    @classmethod
+    def of_holders(cls, text: str) -> Self:
+        """As ``of_resources``, for resources whose identities hold leases: takes user-assigned identities as well.
+
+        The broker never writes or deletes one, and that a lease ends does not either. What lies in one stays refused.
+        """
+        pattern = cls.parse(text)
+        chain = pattern.segments[_OF_GROUP:]
+        if len(chain) == _OF_IDENTITY and chain[: len(_IDENTITIES)] == _IDENTITIES:
+            _require_group(pattern.segments)
+            return pattern
+        return cls.of_resources(text)
 
     def matches(self, subject: str) -> bool:
         """Returns whether the subject is one of these."""
@@ -107,6 +120,11 @@ class SubjectPattern:
         return len(given) == len(self.segments) and all(
             name not in _NO_NAMES and wanted in ("*", name) for wanted, name in zip(self.segments, given, strict=True)
         )
+
+    def at_or_above(self, resource: str) -> str:
+        """Returns the one of these that the resource is, or lies in. Empty if there is none."""
+        subject = "/".join(resource.split("/")[: len(self.segments) + 1])
+        return subject if self.matches(subject) else ""
 
     @property
     def group(self) -> str:
@@ -120,6 +138,23 @@ class SubjectPattern:
         last = max(place for place in range(_OF_GROUP, len(segments), 2) if fold(segments[place]) == "providers")
         namespace, *rest = segments[last + 1 :]
         return "/".join((namespace, *rest[0::2]))
+
+
+def lies_in(resource: str, subject: str) -> bool:
+    """Returns whether the resource is the subject, or lies in it. Neither has a slash at its end."""
+    mine, other = fold(resource), fold(subject)
+    return mine == other or mine.startswith(f"{other}/")
+
+
+def _require_group(segments: tuple[str, ...]) -> None:
+    """Raises ``Unparsable`` unless this is something in one resource group."""
+    match segments:
+        case ("subscriptions", subscription, "resourcegroups", group, *_) if "*" not in {subscription, group}:
+            return
+        case ("subscriptions", _, "resourcegroups", _, *_):
+            raise Unparsable("* stands in no place of a subscription or a resource group")
+        case _:
+            raise Unparsable("expected the id of a resource in a group: /subscriptions/{id}/resourceGroups/{name}/...")
 
 
 def _require_resource(chain: list[str]) -> None:

@@ -16,7 +16,7 @@ MOST_REMAINS = 20
 """Names of what may remain of a stuck lease that its event tells. The lease itself has all of them."""
 _CODE = re.compile("[a-z0-9_]+")
 """What a lease's last error begins with. What follows may be Azure's words."""
-_OF_PROMISED = (Cause.REVOKED, Cause.VANISHED, Cause.EXPIRED)
+_OF_PROMISED = (Cause.REVOKED, Cause.VANISHED, Cause.EXPIRED, Cause.SUBJECT_GONE, Cause.SUBJECT_REPLACED)
 ROLE_REVOKED = "role_revoked"
 """The cause that an event tells of a lease whose role was revoked. The lease itself says ``revoked``."""
 

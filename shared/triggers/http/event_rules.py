@@ -66,13 +66,14 @@ async def read_rule(request: VerifiedRequest) -> Reply:
     headers=documents.WRITE_HEADERS,
     body=Body("EventRule", "", schema=EVENT_RULE.schema, required=True),
     answers=documents.write_answers("The event rule", EVENT_RULE),
-    fails=(412, 502),
+    fails=(409, 412, 502),
 )
 async def write_rule(request: VerifiedRequest) -> Reply:
     """Make or replace an event rule.
 
     For whoever may write it, and may issue from the role that it names: the rule acts with its writer's rights, which are
-    decided on again at each event. A later writer replaces the former one. Reports every fault at once.
+    decided on again at each event. A later writer replaces the former one. Reports every fault at once. A rule that others
+    name (`rule:NAME`) may not be replaced by one that does not issue: 409 `rule_in_use`.
     """
     name, ports = requests.document_name(request.http), request.ports
     dry_run = requests.asked(request.http, DRY_RUN)

@@ -7,13 +7,19 @@ from dataclasses import replace
 import pytest
 
 from shared.broker.configure.event_rules import delete_event_rule
+from shared.broker.ending.sweep import sweep
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.reconcile.reconcile import reconcile
+from shared.broker.telling.telling import telling
 from shared.core.access.policy import PolicyName
-from shared.core.errors import NotFound
-from shared.core.lease import State
-from shared.core.names import RoleName, Scope
+from shared.core.errors import NotFound, Unreadable
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
+from shared.core.events.rule_lease import RuleLease
+from shared.core.lease import Cause, State
+from shared.core.names import LeaseId, RoleName, Scope
 from tests.broker.events.scenes import (
+    APP,
     DELETED,
     OTHER_APP,
     SITE,
@@ -25,7 +31,7 @@ from tests.broker.events.scenes import (
     gone,
     scene,
 )
-from tests.fakes.world import ADMINISTRATOR, World, principal_target, request, role
+from tests.fakes.world import ADMINISTRATOR, BOB, World, principal_target, request, role
 
 
 def with_rules(of: str = "rule:sites") -> World:
@@ -61,6 +67,122 @@ async def test_a_site_that_was_made_again_loses_the_former_identitys_lease() -> 
     made.resources.put(SITE, OTHER_APP)
     await deliver(made, DELETED)
     assert [State.ENDING] == [each.state for each in made.leases.rows.values()]
+
+
+async def test_a_lease_tells_why_it_ends() -> None:
+    """In storage, in the audit trail, and in the event that is published."""
+    made = with_rules()
+    told_of = telling(made.leases, made.ports.kinds, made.clock, made.ids)
+    made.ports = replace(made.ports, leases=told_of, publisher=made.topic)
+    await deliver(made)
+    made.resources.put(SITE, OTHER_APP)
+    await deliver(made, DELETED)
+    await deliver(made)
+    made.resources.delete(SITE)
+    await deliver(made, DELETED)
+    for _ in range(10):
+        made.clock.jump(60)
+        await sweep(made.ports, "s")
+    expected = ["subject_replaced", "subject_gone"]
+    leases = sorted(made.leases.rows.values(), key=lambda each: each.id)
+    assert expected == [each.cause for each in leases]
+    assert sorted(expected) == sorted(each.reason for each in made.audit.events if each.operation == "end")
+    causes = [each["data"]["cause"] for each in made.topic.published if each["type"] == "leasehold.lease.ended"]
+    assert sorted(expected) == sorted(causes)
+
+
+@pytest.mark.parametrize("how", ["an event", "the reconciliation"])
+async def test_a_holder_that_the_rule_has_named_keeps_its_lease_while_the_site_is_there(how: str) -> None:
+    """It need not be the site's identity. A forged deletion ends nothing, and neither does the hourly look."""
+    named = {"issue": {"role": "jit", "holder": OTHER_APP}}
+    made = scene(sites=document(action=named), gone=gone())
+    await deliver(made)
+    if how == "an event":
+        await deliver(made, DELETED)
+        await deliver_all(made, pause=15)
+    else:
+        await reconcile(made.ports, "r")
+    assert [OTHER_APP] == [each.known_holder.object_id for each in active(made)]
+    made.resources.delete(SITE)
+    await deliver(made, DELETED)
+    assert [] == active(made)
+
+
+def rewritten(made: World, holder: str) -> None:
+    """The rule that has issued names another holder from now on."""
+    action = {"issue": {"role": "jit", "holder": holder}}
+    made.event_rules.keep(read_event_rule("sites", document(action=action), Lender.of(BOB)))
+
+
+@pytest.mark.parametrize("how", ["an event", "the reconciliation"])
+async def test_a_lease_ends_by_what_its_holder_was_when_it_was_issued(how: str) -> None:
+    """Not by what the rule says since: only the first of these two was the site's identity, and the site has another one."""
+    made = scene(sites=document(), gone=gone())
+    await deliver(made)
+    rewritten(made, BOB.object_id)
+    other = SITE.replace("/web", "/other")
+    made.resources.put(other, OTHER_APP)
+    await deliver(made, subject=other, id="event-2")
+    rewritten(made, "subject_identity")
+    assert 2 == len(active(made))
+    made.resources.put(SITE, OTHER_APP)
+    if how == "an event":
+        for subject in (SITE, other):
+            await deliver(made, DELETED, subject, id="event-3")
+    else:
+        await reconcile(made.ports, "r")
+    assert [BOB.object_id] == [each.known_holder.object_id for each in active(made)]
+
+
+async def test_what_lies_below_a_site_that_is_there_keeps_its_lease() -> None:
+    """A slot has an identity of its own, and nobody has looked at the slot."""
+    made = scene(sites=document(subject=f"{SITE}/slots/*"), gone=gone())
+    made.resources.put(f"{SITE}/slots/a", OTHER_APP)
+    await deliver(made, subject=f"{SITE}/slots/a")
+    await deliver(made, DELETED)
+    await deliver_all(made, pause=15)
+    assert 1 == len(active(made))
+
+
+async def test_a_site_whose_identity_was_switched_off_loses_its_lease() -> None:
+    """The event of its deletion is late: the site was made again without an identity."""
+    made = with_rules()
+    await deliver(made)
+    made.resources.put(SITE)
+    await deliver(made, DELETED)
+    assert [Cause.SUBJECT_REPLACED] == [each.cause for each in made.leases.rows.values()]
+
+
+async def test_a_deletion_waits_for_a_lease_that_is_being_opened() -> None:
+    """Its record is there already. If the worker has died, five minutes later nobody waits any more."""
+    made = with_rules()
+    record = RuleLease("sites", SITE, APP, LeaseId("jit.00000000000000000000000001"), made.ports.now())
+    await made.rule_leases.put(record)
+    made.resources.delete(SITE)
+    await deliver(made, DELETED)
+    assert (1, []) == (len(made.events.texts), codes(made))
+    await deliver_all(made, pause=15)
+    await deliver_all(made, pause=300)
+    assert ([], [""]) == (made.events.texts, codes(made))
+
+
+async def test_a_lease_that_cannot_be_read_keeps_nobody_else_from_ending() -> None:
+    """It counts as live: no second one is issued in its place, and its record stays."""
+    made = with_rules()
+    await deliver(made)
+    other = SITE.replace("/web", "/other")
+    made.resources.put(other, OTHER_APP)
+    await deliver(made, subject=other, id="event-2")
+    made.calls.fail("leases.get", Unreadable("a later version's"))
+    await deliver(made, id="event-3")
+    assert (1, 2) == (len(made.events.texts), len(active(made)))
+    made.events.take()
+    made.resources.delete(SITE)
+    made.calls.fail("leases.get", Unreadable("a later version's"), times=2)
+    await deliver(made, DELETED, id="event-4")
+    assert (2, 2) == (len(active(made)), len(made.rule_leases.rows))
+    await deliver(made, DELETED, id="event-5")
+    assert [other] == [each.metadata["subject"] for each in active(made)]
 
 
 async def test_a_403_is_not_gone() -> None:
@@ -125,6 +247,37 @@ async def test_a_deletion_of_which_no_event_came_is_found_by_the_reconciliation(
     unruled.resources.delete(SITE)
     await reconcile(unruled.ports, "r")
     assert 1 == len(active(unruled))
+
+
+@pytest.mark.parametrize("of", ["rule:slots", "holder"])
+async def test_the_reconciliation_ends_what_the_event_would_have_ended(of: str) -> None:
+    """A slot's lease, if its site is gone. Of slots alone no rule speaks here, until one does."""
+    slots = document(subject=SITE.replace("/web", "/*/slots/*"))
+    made = scene(slots=slots, gone=gone(of))
+    slot = f"{SITE}/slots/a"
+    made.resources.put(slot, OTHER_APP)
+    made.callers.place(OTHER_APP, slot)
+    await deliver(made, subject=slot)
+    made.resources.delete(slot)
+    await reconcile(made.ports, "r")
+    assert 1 == len(active(made))
+    made.resources.delete(SITE)
+    await reconcile(made.ports, "r")
+    assert ([], SITE) == (active(made), made.audit.events[-2].subject)
+
+
+@pytest.mark.parametrize("of", ["rule:slots", "holder"])
+async def test_the_reconciliation_looks_at_the_nearest_of_several_subjects(of: str) -> None:
+    """Rules speak of sites and of slots: the slot is gone, and its site is there."""
+    below = gone(of) | {"subject": SITE.replace("/web", "/*/slots/*")}
+    made = scene(slots=document(subject=below["subject"]), a_site=gone(of), b_slot=below)
+    slot = f"{SITE}/slots/a"
+    made.resources.put(slot, OTHER_APP)
+    made.callers.place(OTHER_APP, slot)
+    await deliver(made, subject=slot)
+    made.resources.delete(slot)
+    await reconcile(made.ports, "r")
+    assert [] == active(made)
 
 
 async def test_the_reconciliation_looks_at_two_hundred_subjects_a_run() -> None:

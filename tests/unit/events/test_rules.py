@@ -41,6 +41,11 @@ def on(chain: str) -> dict[str, Any]:
     return rule(subject=f"{GROUP}{chain}")
 
 
+def of_holder(chain: str, group: str = "app") -> dict[str, Any]:
+    """A rule that revokes what the identities of these resources hold."""
+    return rule(types=[DELETED], subject=f"{SUB}/resourceGroups/{group}{chain}", action={"revoke": {"of": "holder"}})
+
+
 def open_rule(**changes: Any) -> dict[str, Any]:
     """A rule about events that nobody verifies."""
     action = {"issue": {"role": "jit", "holder": HOLDER}}
@@ -78,6 +83,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         FEEDS,
         "subject",
     ),
+    "identities, by scope": (
+        rule(types=[DELETED], action=REVOKE, subject=f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/*"),
+        FEEDS,
+        "subject",
+    ),
+    "what lies in an identity, by holder": (
+        of_holder("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/a/federatedIdentityCredentials/*"),
+        FEEDS,
+        "subject",
+    ),
+    "identities of every group, by holder": (
+        of_holder("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/*", group="*"),
+        BAD,
+        "subject",
+    ),
+    "assignments, by holder": (of_holder("/providers/Microsoft.Authorization/policyAssignments/*"), FEEDS, "subject"),
     "an operation on assignments": (rule(operations=["Microsoft.Authorization/roleAssignments/write"]), FEEDS, "operations[0]"),
     "an operation on vaults": (rule(operations=["microsoft.keyvault/vaults/secrets/write"]), FEEDS, "operations[0]"),
     "an expiring secret": (rule(types=["Microsoft.KeyVault.SecretNearExpiry"]), FEEDS, "types[0]"),
@@ -189,6 +210,8 @@ TAKEN = {
     ),
     "revokes of a rule": rule(types=[DELETED], action={"revoke": {"of": "rule:web-apps"}}),
     "revokes by scope": rule(types=[DELETED], action={"revoke": {"of": "scope"}}),
+    "revokes by holder": of_holder("/providers/Microsoft.Web/sites/*"),
+    "revokes what user-assigned identities hold": of_holder("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/*"),
     "unverified": open_rule(source="ours.example"),
 }
 
