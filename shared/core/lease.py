@@ -236,11 +236,11 @@ class Lease(LeaseRecord):
         What was seen before stays if there is nothing better.
         """
         self._step(Event.HAND_OUT_AGAIN)
-        told = replace(self, rotations=self.rotations + 1, tokens_until=_later(self.tokens_until, tokens_until))
+        again = replace(self, rotations=self.rotations + 1, tokens_until=_later(self.tokens_until, tokens_until))
         if self.ready and not ready:
-            return told
+            return again
         unchecked = not ready and readiness is None
-        return replace(told, ready=ready, unchecked=unchecked, readiness=readiness, ready_at=seen_at if ready else None)
+        return replace(again, ready=ready, unchecked=unchecked, readiness=readiness, ready_at=seen_at if ready else None)
 
     def rotation_given_up(self) -> Lease:
         """ACTIVE or PREPARED, after a rotation that failed. What it has left behind is not known."""
