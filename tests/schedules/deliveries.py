@@ -14,7 +14,7 @@ from shared.broker.renew import renew
 from shared.broker.revoke import revoke
 from shared.core.audit import Outcome
 from shared.core.delivery import Delivered, Delivery
-from shared.core.errors import LeaseholdError
+from shared.core.errors import LeaseholdError, Unreachable
 from shared.core.lease import Lease, State
 from shared.core.role import Target
 from tests.fakes.vaults import VAULT
@@ -22,8 +22,9 @@ from tests.fakes.world import World, request
 from tests.model.judge import Answer
 from tests.schedules.lives import REVOKE
 from tests.support.deliveries import SHARED, delivering_by
-from tests.support.operations import LASTS, LIVES, TARGETS, VERBS, Verb, fresh, issuing, renewing, revoking
+from tests.support.operations import LASTS, LIVES, TARGETS, VERBS, Verb, fresh, issuing, renewing, revoking, taking_up, waiting
 
+_LOCK_IS_OVER = 90.0
 _AGE = 200.0
 """Seconds of the leases that meet: nothing of theirs is fresh any more."""
 
@@ -76,10 +77,20 @@ def _behind(target: Target) -> World:
     return made
 
 
+def _half_delivered(target: Target) -> World:
+    """A lease whose worker has put its credential into the vault, and has died before it could store that."""
+    made = waiting(target, age=_AGE)
+    made.calls.fail("leases.swap", Unreachable(), nth=2, times=1)
+    made.run(lambda: taking_up(made))
+    made.clock.jump(_LOCK_IS_OVER)
+    return made
+
+
 OF_DELIVERIES: dict[str, Callable[[Target], World]] = {
     "two": _two,
     "two, one over": _two_of_which_one_is_over,
     "behind": _behind,
+    "half delivered": _half_delivered,
 }
 
 
@@ -111,13 +122,18 @@ _MEET: dict[How, Sequence[tuple[str, str, str]]] = {
         *(("issue", "revoke", "live"), ("issue", "revoke role", "live"), ("issue", "change role", "live")),
         *(("issue", "reconcile", "live"), ("issue under a key", "issue under a key", "fresh")),
         *(("repeat", "revoke", "live"), ("repeat", "repeat", "live"), ("repeat", "change role", "live")),
-        *(("renew", "renew longer", "live"), ("renew", "revoke", "live"), ("renew", "sweep", "due"), ("renew", "reconcile", "live")),
+        *(
+            ("renew", "renew longer", "live"),
+            ("renew", "revoke", "live"),
+            ("renew", "sweep", "due"),
+            ("renew", "reconcile", "live"),
+        ),
         *(("revoke", "revoke", "live"), ("revoke", "sweep", "due"), ("revoke", "reconcile", "live")),
         *(("sweep", "renew", "behind"), ("sweep", "sweep", "behind"), ("sweep", "revoke one", "behind")),
         *(("claim", "claim", "pooled"), ("claim", "revoke any", "pooled"), ("claim", "reconcile", "pooled")),
         *(("take up", "take up", "waiting"), ("take up", "revoke any", "waiting"), ("take up", "revoke role", "waiting")),
-        *(("take up", "change role", "waiting"), ("take up", "reconcile", "waiting")),
-        ("take up", "sweep", "too long waiting"),
+        *(("take up", "change role", "waiting"), ("take up", "reconcile", "waiting"), ("take up", "force", "waiting")),
+        *(("take up", "sweep", "too long waiting"), ("issue", "force", "live")),
     ),
     SHARING: (
         *(("issue", "issue", "live"), ("issue", "revoke", "live"), ("issue", "sweep", "due"), ("renew", "revoke", "live")),
@@ -126,7 +142,10 @@ _MEET: dict[How, Sequence[tuple[str, str, str]]] = {
         *(("renew the other", "sweep", "two, one over"), ("sweep", "sweep", "two, one over")),
         *(("take up", "revoke any", "waiting"), ("take up", "take up", "waiting")),
     ),
-    ON_EXISTING: (("take up", "take up", "waiting"), ("take up", "revoke any", "waiting")),
+    ON_EXISTING: (
+        *(("take up", "take up", "waiting"), ("take up", "revoke any", "waiting")),
+        *(("take up", "take up", "half delivered"), ("take up", "revoke any", "half delivered")),
+    ),
 }
 
 
@@ -164,5 +183,9 @@ def _require_lying(world: World, lease: Lease, *, died: bool) -> None:
         raise AssertionError(f"{lease.id} is active, and its version is not read: {refused!r}") from refused
     version = world.vaults.version(view.vault, view.name, view.version)
     assert lease.id == version.shown.tags["lease"], "the version is another lease's"
+    if not died and not lease.maybe_more_secrets:
+        secrets = [each for app in world.cloud.applications.values() for each in app.secrets.values()]
+        own = [each for each in secrets if lease.id in each.display_name]
+        assert len(own) == 1, f"{lease.id} is active, and has {len(own)} secrets"
     if not died and not lease.last_error:
         assert lease.expires_at == version.expires, f"the vault tells another end than {lease.id} has"
