@@ -101,6 +101,7 @@ def meetings() -> Iterator[Meeting]:
 def _delivered() -> Iterator[Meeting]:
     """Where the role's credentials are put into a vault."""
     for name, scene, (one, other), how in delivered_meetings():
+        checks: tuple[Check, ...]
         if scene in SCENES:
             make, checks = SCENES[scene][0], (by_model(SCENES[scene][1]),)
         elif scene in LIVES_SCENES:
