@@ -173,7 +173,9 @@ class _Preparation:
         if is_slow or not has_waited:
             if is_slow and self.minting.order.pooled:
                 await tell_unproven(ports, self.role.name)
-            return await self.lock.release(lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), _AGAIN))
+            return await self.lock.release(
+                lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), _AGAIN)
+            )
         lease = await self.lock.release(
             lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), ports.timing.message)
         )
