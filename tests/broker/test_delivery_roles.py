@@ -89,7 +89,8 @@ async def test_a_dry_run_lists_a_page_of_each_vault() -> None:
         ("app-{holder}", "{role}-{holder}", True),
         ("web-{holder}", "app-{holder}", True),
         ("other", "{role}", False),
-        ("lh-{role}-{ulid}", "lh-{role}-{ulid}", True),
+        ("lh-{ulid}", "lh-{ulid}", True),
+        ("lh-{ulid}", f"lh-{'0' * 26}", False),
     ],
 )
 async def test_a_name_in_a_vault_is_one_role_s(one: str, other: str, *, is_free: bool) -> None:
