@@ -40,12 +40,12 @@ async def keep_up(ports: Ports, lease: Lease) -> None:
     for _ in range(_TRIES):
         if stored is None or not stored.lasts(ports.now()):
             return
-        told = stored
-        kept_up = await _told(ports, told, told, told.expires_at) if told.delivery is not None else told.kept_up()
+        former = stored
+        kept_up = await _told(ports, former, former, former.expires_at) if former.delivery is not None else former.kept_up()
         try:
-            await ports.leases.swap(kept_up, former=told)
+            await ports.leases.swap(kept_up, former=former)
         except LostRace:
-            stored = await ports.leases.get(told.id)
+            stored = await ports.leases.get(former.id)
         else:
             return
 

@@ -57,7 +57,7 @@ async def measure(scale: Scale) -> list[Figure]:
             meanwhile = await _issued(on, scale.issues)
             await on.stack.hosts[0].stop()
             down = await _down_for_hours(composition.ports, clock)
-            told = await _told_at_last(composition.ports, clock)
+            heard = await _told_at_last(composition.ports, clock)
         await on.visitor.control("DELETE", "faults")
         await on.stack.hosts[0].start()
         usual = await _issued(on, scale.issues)
@@ -69,9 +69,9 @@ async def measure(scale: Scale) -> list[Figure]:
         Figure(f"{label}: issue p50 in the first minutes", percentile(meanwhile, 0.5), "ms"),
         Figure(f"{label}: issue p95 in the first minutes", percentile(meanwhile, 0.95), "ms", Target("<=", _SLOWER * p95)),
         Figure(f"{label}: the longest sweep", max(down), "s"),
-        Figure(f"{label}: ends never told", len(ended - told.leases.keys()), "leases", Target("=", 0)),
-        Figure(f"{label}: ends told twice", told.twice(), "leases"),
-        Figure("topic is back: sweeps until all is told", told.sweeps, "sweeps"),
+        Figure(f"{label}: ends never told", len(ended - heard.leases.keys()), "leases", Target("=", 0)),
+        Figure(f"{label}: ends told twice", heard.twice(), "leases"),
+        Figure("topic is back: sweeps until all is told", heard.sweeps, "sweeps"),
     ]
 
 

@@ -159,14 +159,14 @@ def delivered_meetings() -> Iterator[tuple[str, str, tuple[Verb, Verb], How]]:
 def require_delivered(world: World, verbs: Sequence[Verb], answers: Sequence[Answer], _order: Sequence[str]) -> None:
     """Right after the two verbs, before any other has come by."""
     died = any(answer.died for answer in answers)
-    told = {
+    audited = {
         event.lease for event in world.audit.events if event.operation in {"issue", "deliver"} and event.outcome is Outcome.DONE
     }
     for lease in world.leases.rows.values():
         if lease.delivery is not None and lease.state is State.ACTIVE:
             _require_lying(world, lease, died=died)
             # Who issues answers its caller only then. Nobody waits for a worker.
-            assert lease.id in told or (died and lease.prepare_by is None), f"{lease.id} is active, and nobody was told"
+            assert lease.id in audited or (died and lease.prepare_by is None), f"{lease.id} is active, and nobody was told"
     # A changed role may deliver no more.
     if "change role" not in {verb.name for verb in verbs}:
         handed_out = [answer.value.credential for answer in answers if isinstance(answer.value, Issued)]
