@@ -28,11 +28,11 @@ async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | 
     """
     if increment is not None and increment < MIN_TTL:
         raise Malformed(Fault("increment", f"expected at least {MIN_TTL} seconds"), code="ttl_out_of_range")
-    for _ in range(_TRIES):
+    for number in range(_TRIES):
         lease = await lease_for(ports, actor.caller, lease_id, "renew")
         role, generation, decision = await _role_as_it_is(ports, actor.caller, lease)
         message = _require_renewable(ports, lease.under(generation), role)
-        wanted = await renewed_at_vault(ports, lease, _renewed(ports, lease, role, increment))
+        wanted = await renewed_at_vault(ports, lease, _renewed(ports, lease, role, increment), again=number > 0)
         try:
             renewed = await ports.leases.swap(wanted, former=lease)
         except LostRace:

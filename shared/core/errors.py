@@ -51,7 +51,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-In core: * ``access``, ° ``events``, † ``parameters``, ‡ ``preparing``, § ``readiness``, ¶ ``tenant_policy``, ◊ ``vault_errors``.
+In core: * access, ° ``events``, † ``parameters``, ‡ ``preparing``, § ``readiness``, ¶ ``tenant_policy``, ◊ ``vault_errors``.
 """
 
 from __future__ import annotations

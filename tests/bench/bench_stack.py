@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +45,12 @@ class Scale:
     """Leases that are found by scope, for ``scopes``."""
     events: int = 5_000
     """Events that wait, for ``delivery``."""
+    sites: int = 30
+    """Sites that are made one after the other, each of which gets a secret."""
+    writes: int = 1_000
+    """Of one site."""
+    untold: int = 10_000
+    """Leases that end while the topic is down."""
 
 
 QUICK = Scale(
@@ -59,6 +65,9 @@ QUICK = Scale(
     revoked=400,
     scoped=2_000,
     events=500,
+    sites=5,
+    writes=100,
+    untold=500,
 )
 
 
@@ -74,8 +83,11 @@ class BenchStack:
     web: Broker
     admin: Broker
 
-    async def make_role(self, name: str, assignments: int, groups: int) -> None:
-        """Writes a role ``service_principal`` with that many role assignments, on resource groups of its own, and groups."""
+    async def make_role(self, name: str, assignments: int, groups: int, **fields: Any) -> None:
+        """Writes a role ``service_principal`` with that many role assignments, on resource groups of its own, and groups.
+
+        ``fields`` are further ones of its document.
+        """
         subscription = f"/subscriptions/{self.stack.described['subscription_id']}"
         azure_roles, azure_groups = [], []
         for number in range(assignments):
@@ -88,7 +100,10 @@ class BenchStack:
             azure_groups.append({"object_id": made["object_id"]})
         given = {"azure_roles": azure_roles, "azure_groups": azure_groups}
         await self._put(
-            name, {"type": "service_principal", "ready": "none"} | {kind: listed for kind, listed in given.items() if listed}
+            name,
+            {"type": "service_principal", "ready": "none"}
+            | {kind: listed for kind, listed in given.items() if listed}
+            | fields,
         )
 
     async def make_role_with_a_hole(self, name: str) -> str:
@@ -172,9 +187,16 @@ _UNLIMITED = {"LEASEHOLD_ISSUES_PER_MINUTE": "0"}
 
 @asynccontextmanager
 async def bench_stack(
-    spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR, fill_schedule: str = _NEW_YEAR
+    spare_accounts: int = 0,
+    hosts: int = 1,
+    sweep_schedule: str = _NEW_YEAR,
+    fill_schedule: str = _NEW_YEAR,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[BenchStack]:
-    """A stack of so many function hosts, its storage in memory, with that many further storage accounts."""
+    """A stack of so many function hosts, its storage in memory, with that many further storage accounts.
+
+    ``settings`` are further app settings.
+    """
     storage = Azurite(spare_accounts=spare_accounts)
     stack = Stack(
         sweep_schedule=sweep_schedule,
@@ -183,7 +205,7 @@ async def bench_stack(
         storage=storage,
         hosts_wanted=hosts,
         groups=True,
-        settings=_UNLIMITED,
+        settings={**_UNLIMITED, **(settings or {})},
     )
     async with stack, stack.visitor() as visitor:
         audience = stack.described["audience"]

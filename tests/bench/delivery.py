@@ -1,29 +1,39 @@
-"""Events out: how fast the outbox is drained, and what a sweep costs that finds none due although events are on."""
+"""Deliveries and events: how soon a secret lies in a vault, what that costs, and how events of the broker's own are published.
+
+``delivered`` measures what comes in and lies in vaults, ``topic_down`` a topic that is away. Here: how fast the outbox is
+drained, and what a sweep costs that finds nothing due although everything is on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from shared.broker.ending.sweep import sweep
 from shared.broker.ports import Ports
-from shared.broker.telling.telling import telling
-from shared.core.lease import Cause
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.names import LeaseId, RoleName
+from shared.core.ports.documents import ABSENT
+from shared.issuers.key_vault_secret.footprint import VaultSecretFootprint
 from shared.wiring.root import Composition
+from tests.bench import delivered, topic_down
 from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.crowd import active_lease
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import watched
+from tests.broker.events.scenes import document
+from tests.fakes.world import BOB
 
-TITLE = "Events out (a topic that answers each batch after 50 ms)"
-_ROLE = "told"
+TITLE = "Deliveries and events (no replication delays; the outbox is drained to a topic that answers each batch after 50 ms)"
+_ON = {
+    "LEASEHOLD_EVENT_TOPIC": "https://leasehold.westeurope-1.eventgrid.azure.net/api/events",
+    "LEASEHOLD_EVENT_WEBHOOK": "on",
+}
 _ANSWER = 0.05
 """Seconds of the topic. A topic in the broker's region takes about as long."""
-_AT_ONCE = 32
 _LEAST = 500.0
 """Events that are to be drained each second."""
 
@@ -41,28 +51,42 @@ class _Topic:
 
 
 async def measure(scale: Scale) -> list[Figure]:
+    """Whatever needs a quiet machine first."""
+    return [*await delivered.measure(scale), *await _outbox(scale), *await topic_down.measure(scale)]
+
+
+async def _outbox(scale: Scale) -> list[Figure]:
     """Ends leases on a storage account in this process, each told by an event, and sweeps."""
     async with bench_stack(spare_accounts=2) as on:
-        off, publishing = (_parts(on, f"spare{number}") for number in range(2))
+        off, publishing = _parts(on, "spare0", {}), _parts(on, "spare1", _ON)
         async with off.storage.tables, publishing.storage.tables:
             without = await _idle(off.ports)
-            topic = _Topic()
-            ports = _publishing(publishing.ports, topic)
-            drained = await _drained(ports, topic, scale.events)
-            idle = await _idle(ports)
+            drained = await _drained(publishing.ports, scale.events)
+            await _furnish(publishing.ports)
+            idle = await _idle(publishing.ports)
     return [
         Figure(f"outbox drained, of {scale.events:,} events", drained, "events/s", Target(">=", _LEAST)),
-        Figure("idle sweep without events: requests", without, "requests"),
-        Figure("idle sweep with events on: requests", idle, "requests", Target("=", without)),
+        Figure("idle sweep, nothing on: requests", without, "requests"),
+        Figure(
+            "idle sweep, with a topic, the webhook, an event rule and a delivered lease: requests",
+            idle,
+            "requests",
+            Target("=", without),
+        ),
     ]
 
 
-def _parts(on: BenchStack, account: str) -> Composition:
-    return Composition(on.stack.environment() | {"AzureWebJobsStorage": on.stack.storage.connect(account)})
+def _parts(on: BenchStack, account: str, settings: Mapping[str, str]) -> Composition:
+    storage = {"AzureWebJobsStorage": on.stack.storage.connect(account)}
+    return Composition({**on.stack.environment(), **storage, **settings})
 
 
-def _publishing(ports: Ports, topic: _Topic) -> Ports:
-    return replace(ports, leases=telling(ports.leases, ports.kinds, ports.clock, ports.ids), publisher=topic)
+async def _furnish(ports: Ports) -> None:
+    """An event rule, and an active lease that is delivered."""
+    await ports.event_rules.put(read_event_rule("sites", document(), Lender.of(BOB)), expected=ABSENT)
+    lease = active_lease(LeaseId.of(RoleName("delivered"), ports.ids.ulid(ports.now())), ports)
+    secret = VaultSecretFootprint(lease.id, delivered.VAULT, f"lh-{lease.id.ulid}", version="0" * 32)
+    await ports.leases.open(replace(lease, parts=(*lease.parts, secret), told=True))
 
 
 async def _idle(ports: Ports) -> int:
@@ -72,22 +96,15 @@ async def _idle(ports: Ports) -> int:
         return len(seen.intervals)
 
 
-async def _drained(ports: Ports, topic: _Topic, count: int) -> float:
+async def _drained(ports: Ports, count: int) -> float:
     """Events a second, of sweeps one after the other that find nothing else due."""
-    for _ in range(0, count, _AT_ONCE):
-        await asyncio.gather(*(_ended(ports) for _ in range(_AT_ONCE)))
-    total, began = -(-count // _AT_ONCE) * _AT_ONCE, time.perf_counter()
+    topic = _Topic()
+    ports = replace(ports, publisher=topic)
+    total = len(await topic_down.end_many(ports, count))
+    began = time.perf_counter()
     while topic.taken < total:
         before = topic.taken
         await sweep(ports, "benchmark")
         if topic.taken == before:
             raise NotMeasuredError(f"{topic.taken} events were published, of {total}")
     return total / (time.perf_counter() - began)
-
-
-async def _ended(ports: Ports) -> None:
-    """A lease that ends, as the worker stores it that has undone it."""
-    now = ports.now()
-    lease = active_lease(LeaseId.of(RoleName(_ROLE), ports.ids.ulid(now)), ports)
-    ending = await ports.leases.open(replace(lease, told=True).ending(Cause.REVOKED, now, now))
-    await ports.leases.swap(ending.ended(now, timedelta(days=7)), former=ending)

@@ -29,6 +29,7 @@ _DECIMALS = {
     "leases": 0,
     "bytes": 0,
     "issues": 0,
+    "sweeps": 0,
     "requests/lease": 2,
 }
 

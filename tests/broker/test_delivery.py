@@ -214,6 +214,7 @@ async def test_a_repeat_under_a_key_is_told_the_same_version_and_writes_nothing(
     assert first.credential == again.credential
     writes = [call.name for call in world.calls.made[began:] if call.service in {"directory", "applications", "vaults"}]
     assert [] == writes
+    assert ["issue", "reissue"] == [event.operation for event in world.audit.events]
     with pytest.raises(Conflict, match="another request"):
         await issue_once(world.ports, request(), IssueRequest(WEB, delivery=DeliveryAsk(VAULT)), "k")
 

@@ -81,8 +81,8 @@ _TOLD = {
 OF_GRAPH = principal_target(1, 0, ready="token", graph_app_roles=(USERS, ALL_GROUPS))
 DELIVERED = ("service principal", "application secret")
 """Kinds whose credentials can be put into a vault."""
-_TOLD_DELIVERED = {"repeat": "", "repeat at once": "", "take up": ""}
-"""What is told is told before: where the credential lies is no secret."""
+_TOLD_DELIVERED = {"take up": ""}
+"""It is told as delivered."""
 _HOURS = 4
 """Reconciliations after which an orphan is past its grace and removed."""
 

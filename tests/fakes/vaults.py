@@ -22,6 +22,8 @@ FOREIGN_VAULT = "https://kv-foreign.vault.azure.net"
 PROTECTED_VAULT = "https://kv-protected.vault.azure.net"
 UNKNOWN_VAULT = "https://kv-nowhere.vault.azure.net"
 KIND = "secret in a vault"
+DELETED = "deleted secret in a vault"
+"""One that its vault would purge, and that is not purged."""
 
 
 @dataclass(slots=True)
@@ -60,11 +62,17 @@ class FakeVaults:
 
     def value(self, vault: str, name: str, version: str = "") -> str:
         """What a reader gets. Raises ``Absent``, ``Refused`` if the version is disabled."""
-        secret = self._secret(vault, name)
-        found = next((each for each in secret.versions if each.shown.version == version), secret.versions[-1])
+        found = self.version(vault, name, version) if version else self.newest(vault, name)
         if not found.shown.is_enabled:
             raise Refused(status=403, azure_code="SecretDisabled")
         return found.value
+
+    def version(self, vault: str, name: str, version: str) -> StoredVersion:
+        """That version. Raises ``Absent``."""
+        found = next((each for each in self._secret(vault, name).versions if each.shown.version == version), None)
+        if found is None:
+            raise Absent(status=404, azure_code="SecretNotFound")
+        return found
 
     def newest(self, vault: str, name: str) -> StoredVersion:
         """The newest version."""
@@ -130,9 +138,7 @@ class FakeVaults:
 
         def effect() -> None:
             self._require(vault)
-            found = next((each for each in self._secret(vault, name).versions if each.shown.version == version), None)
-            if found is None:
-                raise Absent(status=404, azure_code="SecretNotFound")
+            found = self.version(vault, name, version)
             enabled = found.shown.is_enabled if is_enabled is None else is_enabled
             found.shown = replace(found.shown, tags=dict(tags) if tags is not None else found.shown.tags, is_enabled=enabled)
             found.expires = expires or found.expires
@@ -216,13 +222,15 @@ class FakeVaults:
         return AlreadyExists(status=409, azure_code="ObjectIsDeletedButRecoverable")
 
     def _list(self, vault: str, name: str) -> None:
-        """Tells the cloud what can be read there: a deleted secret and a disabled version cannot."""
-        for thing in [each for each in self.cloud.elsewhere if (each.kind, each.where) == (KIND, f"{vault}/{name.lower()}")]:
+        """Tells the cloud what can be read there, which a disabled version cannot, and what is still to be purged."""
+        where = f"{vault}/{name.lower()}"
+        for thing in [each for each in self.cloud.elsewhere if each.kind in {KIND, DELETED} and each.where == where]:
             del self.cloud.elsewhere[thing]
         secret = self._vault(vault).get(name.lower())
-        if secret is None or secret.deleting_until is not None:
+        is_deleted = secret is not None and secret.deleting_until is not None
+        if secret is None or (is_deleted and vault in self.purge_protected):
             return
         for each in secret.versions:
             owner = lease_tagged(each.shown.tags)
-            if each.shown.is_enabled and owner is not None:
-                self.cloud.elsewhere[Thing(KIND, owner, f"{vault}/{name.lower()}")] = json.dumps(dict(each.shown.tags))
+            if (is_deleted or each.shown.is_enabled) and owner is not None:
+                self.cloud.elsewhere[Thing(DELETED if is_deleted else KIND, owner, where)] = json.dumps(dict(each.shown.tags))

@@ -11,6 +11,7 @@ from shared.broker.issue.issue import Issued
 from shared.broker.revoke import Revoking
 from shared.broker.revoke_reaching import RevokingReaching
 from shared.core.audit import Outcome
+from shared.core.delivery import Delivered
 from shared.core.errors import LeaseholdError, LostRace, Upstream
 from shared.core.lease import IllegalMove, Lease, State
 from shared.core.names import LeaseId
@@ -125,7 +126,8 @@ def _event_of(verb: str, value: object) -> tuple[str, str] | None:
     Where a revocation meets another worker that ends the lease, the event is the other worker's.
     """
     if isinstance(value, Issued):
-        if verb == "collect":
+        # Of what is delivered, a repeat makes nothing: the lease does not tell which answer was the first.
+        if verb == "collect" or isinstance(value.credential, Delivered):
             return "collect", value.lease.id
         is_repeat = value.lease.rotations > 0 and value.lease.key_digest
         return "reissue" if is_repeat else "issue", value.lease.id

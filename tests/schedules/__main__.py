@@ -23,7 +23,6 @@ from functools import partial
 from tests.crash.cancelling import cancellable, each_call_once, every_step, walk
 from tests.crash.crowds import CROWDS, walk_crowd
 from tests.schedules.explorer import Bound, Explored, explore, replay
-from tests.schedules.judge import judged
 from tests.schedules.meetings import meetings
 from tests.schedules.planted import defects, find_all
 
@@ -61,7 +60,7 @@ def main(arguments: list[str]) -> int:
     _silence()
     if asked.replay:
         found = next(each for each in meetings() if asked.only in each.pair.name)
-        sys.stdout.write(replay(found.pair, asked.replay, judged(found.verbs, found.start)) + "\n")
+        sys.stdout.write(replay(found.pair, asked.replay, found.judge) + "\n")
         return 0
     began = time.monotonic()
     with ProcessPoolExecutor(_AT_ONCE, initializer=_silence) as pool:
@@ -109,7 +108,7 @@ def _explore(ends_at: float, number: int, left: int) -> _Pair:
     until = None if full else time.monotonic() + _AT_ONCE * (ends_at - time.monotonic()) / max(left, _AT_ONCE)
     pair = _Pair(found.pair.name)
     for bound in (_NONE,) if full else _BOUNDS:
-        walked: Explored = explore(found.pair, bound, judged(found.verbs, found.start), until=until)
+        walked: Explored = explore(found.pair, bound, found.judge, until=until)
         pair.schedules, pair.deaths = pair.schedules + walked.schedules, pair.deaths + walked.deaths
         pair.violations += len(walked.violations)
         pair.first = pair.first or "".join(f"\n{wrong}\n\n" for wrong in walked.violations[:1])

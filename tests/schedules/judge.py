@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shared.core.audit import Outcome
 from shared.core.lease import State
@@ -11,21 +11,29 @@ from tests.fakes.world import World
 from tests.model.judge import Answer, require_as_promised, require_kept_rules
 from tests.model.model import Machine
 from tests.schedules.explorer import Judge
-from tests.schedules.lives import require_lives
 from tests.support.operations import Verb
 
 _UNTIL_STUCK_IS_TRIED = 5400.0
+type Check = Callable[[World, Sequence[Verb], Sequence[Answer], Sequence[str]], None]
+"""What must hold right after two verbs, before any other has come by. Last: the order of the workers, where there was one."""
 
 
-def judged(verbs: tuple[Verb, Verb], start: Machine | None) -> Judge:
-    """Judges what came of two verbs that began there: by the model, unless it does not know where they began."""
+def by_model(start: Machine) -> Check:
+    """What the model allows of verbs that begin there."""
+
+    def check(world: World, verbs: Sequence[Verb], answers: Sequence[Answer], order: Sequence[str]) -> None:
+        require_as_promised(world, start, [verb.name for verb in verbs], answers, order)
+
+    return check
+
+
+def judged(verbs: tuple[Verb, Verb], checks: Sequence[Check]) -> Judge:
+    """Judges what came of two verbs: by the checks, and by what holds whatever they are."""
 
     def judge(world: World, answers: Sequence[Answer], order: Sequence[str]) -> None:
         require_kept_rules(world, [verb.name for verb in verbs], answers)
-        if start is None:
-            require_lives(world, verbs, answers, order)
-        else:
-            require_as_promised(world, start, [verb.name for verb in verbs], answers, order)
+        for check in checks:
+            check(world, verbs, answers, order)
         require_owned(world)
         if any(lease.state is State.STUCK for lease in world.leases.rows.values()):
             world.clock.jump(_UNTIL_STUCK_IS_TRIED)

@@ -61,14 +61,13 @@ def find(defect: Defect) -> bool:
     code = compile(planted(defect), str(path), "exec", dont_inherit=True)
     sys.meta_path.insert(0, Planter(defect.file.removesuffix(".py").replace("/", "."), path, code))
     from tests.schedules.explorer import Bound, explore  # noqa: PLC0415 - with the defect in it
-    from tests.schedules.judge import judged  # noqa: PLC0415
     from tests.schedules.meetings import meetings  # noqa: PLC0415
 
     logging.disable(logging.CRITICAL)
     found = [each for each in meetings() if any(pair in each.pair.name for pair in defect.pairs)]
     for bound in (Bound(0), Bound(0, deaths=True), Bound(1), Bound(1, deaths=True)):
         for each in found:
-            if explore(each.pair, bound, judged(each.verbs, each.start), first=True).violations:
+            if explore(each.pair, bound, each.judge, first=True).violations:
                 return True
     return False
 

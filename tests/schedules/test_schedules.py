@@ -22,7 +22,6 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from tests.model.model import RULES, Done, Machine, ends
 from tests.schedules.explorer import Bound, explore, replay
-from tests.schedules.judge import judged
 from tests.schedules.meetings import Meeting, meetings
 from tests.schedules.planted import ROOT, Defect, defects, main, planted
 from tests.support.operations import LIVES, TARGETS, VERBS, WALKED
@@ -44,7 +43,7 @@ def _named(*words: str) -> list[Meeting]:
 def _require_none(found: list[Meeting], bound: Bound) -> int:
     schedules = 0
     for each in found:
-        explored = explore(each.pair, bound, judged(each.verbs, each.start))
+        explored = explore(each.pair, bound, each.judge)
         assert [] == explored.violations, explored.violations[0]
         assert explored.complete
         schedules += explored.schedules
@@ -93,7 +92,7 @@ def test_a_request_that_does_not_look_whether_it_has_lost_its_key_is_noticed(mon
     monkeypatch.setattr(idempotent, "_ON_ITS_WAY", 0.0)
     monkeypatch.setattr(claim, "open_lease", opened)
     (meeting,) = _named("issue under a key elsewhere + issue under a key elsewhere", "badge")
-    assert explore(meeting.pair, Bound(1), judged(meeting.verbs, meeting.start), first=True).violations
+    assert explore(meeting.pair, Bound(1), meeting.judge, first=True).violations
 
 
 @pytest.mark.parametrize("kind", TARGETS)
@@ -109,7 +108,7 @@ def test_a_schedule_is_replayed_from_its_number() -> None:
     """
     (found,) = _named("repeat + revoke, live", "service principal")
     number = "a.a.a.a.a.a.a.a.a.a.a.b.b.b.b.b.b.b.b.b.b.b"
-    message = replay(found.pair, number, judged(found.verbs, found.start))
+    message = replay(found.pair, number, found.judge)
     assert "a directory.add_secret !" in message
     assert message.startswith("\n"), message
 

@@ -200,7 +200,10 @@ class _Repeatable:
             return await collect_now(self.ports, self.actor, lease, preference, self.deadline)
         filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
         if (delivered := self.ports.courier.delivered(lease)) is not None:
-            require_same_target(self.ports, lease, filled.role)
+            message = require_same_target(self.ports, lease, filled.role)
+            await self.ports.audit.record(
+                self.actor.done(self.ports, "reissue", role=lease.id.role, lease=lease.id, reason=message)
+            )
             return Issued(lease, delivered)
         must_prove = self.preference is not None and not self.preference.is_lenient
         is_reused = hands_out_again(self.ports.kinds.of(lease).issuer, filled.role.target)

@@ -6,7 +6,9 @@ may die at any line: the lease is due when its lock is over, and the sweep sends
 twice, by the same names.
 
 A worker has a turn with a lease (``Timing.turn``). If the lease is not seen to work by then, it waits behind the others, and
-the next turn goes on with its proof.
+the next turn goes on with its proof. A lease that is delivered is proven twice: what holds the credential and then, as nobody
+collects it, the credential. The latter is stored nowhere: a turn that ends before its proof removes it, and the next turn makes
+another.
 """
 
 from __future__ import annotations
@@ -48,6 +50,10 @@ _AGAIN = 15.0
 """Seconds at least until a preparation is tried again that Azure has delayed."""
 SLOW = 120.0
 """Seconds after the ask. A lease that is not seen to work by then has a turn a minute: the sweep sends its message again."""
+_LONGEST_TURN = 3
+"""Turns. So long is the turn of a fresh credential at last: Entra ID may take longer for it than one turn."""
+_REMOVAL = 10.0
+"""Seconds within which a credential is removed that was not seen to work."""
 
 
 async def prepare(ports: Ports, request_id: str, lease_id: LeaseId) -> Lease | None:
@@ -139,7 +145,7 @@ class _Preparation:
         if order.pooled:
             return await self._into_pool(made, proven)
         if (delivering := Delivering.of(ports, self.role, self.lock.lease)) is not None:
-            return await self._into_vault(delivering, made)
+            return await self._into_vault(delivering, made, proven)
         collect_by = now + timedelta(seconds=ports.timing.collect)
         lease = await self.lock.release(
             lambda it: it.knowing(made).prepared(now, collect_by, ready=ready, readiness=readiness, seen_at=at)
@@ -155,10 +161,10 @@ class _Preparation:
         await self.ports.leased.note(self.minting.kind.schema.principals(made), self.minting.order.lease_id)
         return made
 
-    async def _another_turn(self, made: Footprint, began: float) -> Lease:
+    async def _another_turn(self, made: Footprint, began: float, seen: Proven | None = None) -> Lease:
         """The lease waits behind those whose messages are in the queue already. If it is slow, the sweep brings it back.
 
-        The turn ``began`` then, on the monotonic clock.
+        The turn ``began`` then, on the monotonic clock. ``seen``: what needs no other proof.
         """
         ports = self.ports
         is_slow = self.lock.lease.planned_at + timedelta(seconds=SLOW) <= ports.now()
@@ -167,8 +173,12 @@ class _Preparation:
         if is_slow or not has_waited:
             if is_slow and self.minting.order.pooled:
                 await tell_unproven(ports, self.role.name)
-            return await self.lock.release(lambda it: waiting_for_sweep(ports, it.made(made), _AGAIN))
-        lease = await self.lock.release(lambda it: waiting_for_sweep(ports, it.made(made), ports.timing.message))
+            return await self.lock.release(
+                lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), _AGAIN)
+            )
+        lease = await self.lock.release(
+            lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), ports.timing.message)
+        )
         await send_preparation(ports, lease)
         return lease
 
@@ -180,17 +190,19 @@ class _Preparation:
         await tell_ready(self.ports, lease)
         return lease
 
-    async def _into_vault(self, delivering: Delivering, made: Footprint) -> Lease:
-        """Nobody collects the credential: it is made, proven, and put into the vault here."""
+    async def _into_vault(self, delivering: Delivering, made: Footprint, seen: Proven) -> Lease:
+        """Nobody collects the credential: it is made, proven, and put into the vault here. ``seen``: what holds it works."""
         ports, order, kind, before = self.ports, self.minting.order, self.minting.kind, self.lock.lease
         await delivering.require_name(before, deadline=order.deadline)
         minted = await kind.issuer.credential(order, made, self._note)
         footprint = made if minted.credential_id is None else kind.schema.with_credential(made, minted.credential_id)
         credential = kind.schema.complete(minted.credential, footprint)
-        # The principal was seen to work. To cut this proof short would take another credential at the next turn.
-        proven = await self.lock.while_held(prove(ports, kind, order, credential, deadline=self._prove_until()))
+        began = ports.clock.monotonic()
+        with in_turns(self._turn_of_credential()):
+            proven = await self.lock.while_held(prove(ports, kind, order, credential, deadline=self._prove_until()))
         if order.target.ready != "none" and not proven.ready:
-            return await self.lock.release(lambda it: waiting_for_sweep(ports, it.made(made), _AGAIN))
+            await self._remove(footprint)
+            return await self._another_turn(made, began, seen)
         alone = not (before.maybe_more_secrets or minted.maybe_more) or await kind.issuer.remove_former(
             replace(order, rotating=True), before.footprint, maybe_more=True, keeping=minted.credential_id
         )
@@ -211,25 +223,57 @@ class _Preparation:
         ports.pace.note(lease.id.role, (begins - lease.planned_at).total_seconds())
         return lease
 
+    def _turn_of_credential(self) -> float:
+        """Returns when the turn of a fresh credential ends, on the monotonic clock. Each turn begins with another one.
+
+        Those of a slow lease are longer: a credential that needs longer than a turn would never be seen to work.
+        """
+        ports = self.ports
+        slow = (ports.now() - self.lock.lease.planned_at).total_seconds() / SLOW
+        return ports.within(ports.timing.turn * min(_LONGEST_TURN, max(1.0, slow)))
+
+    async def _remove(self, footprint: Footprint) -> None:
+        """Removes the credential of this turn, as far as possible at once. What is left, the next turn removes."""
+        order = replace(self.minting.order, rotating=True, fresh=True, deadline=self.ports.within(_REMOVAL))
+        try:
+            await self.minting.kind.issuer.remove_former(order, footprint, maybe_more=False)
+        except Upstream:
+            log.warning("lease %s may have a credential more until its next turn", order.lease_id, exc_info=True)
+
     def _note(self, credential_id: ObjectId) -> None:
         """The lease's tag or name leads to the credential: whoever tries again removes it."""
 
     async def _proven(self, made: Footprint) -> Proven:
         """Returns what was seen of what was made; no readiness if nothing can be seen, or if the role asks for no proof."""
         kind, order, began = self.minting.kind, self.minting.order, self.ports.clock.monotonic()
-        known = known_already(self.ports, kind, order, self.lock.lease, is_accepted=False)
+        lease = self.lock.lease
+        known = known_already(self.ports, kind, order, lease, is_accepted=False) or _seen_before(lease)
         if known is not None:
             return known
         if order.target.ready == "none" or not isinstance(kind.issuer, ProvesPrepared):
             return Proven()
         with in_turns(self.ports.within(self.ports.timing.turn)):
-            again, until = self.lock.lease.is_made, self._prove_until()
+            # Of a lease that is delivered, an earlier turn may have found that this cannot be seen, and have gone on.
+            again, until = lease.is_made and lease.delivery is None, self._prove_until()
             proof = await self.lock.while_held(kind.issuer.prove_prepared(order, made, deadline=until, again=again))
         return Proven() if proof is None else found(self.ports, kind, order, proof, began)
 
     def _prove_until(self) -> float:
         by = self.lock.lease.prepare_by or self.lock.lease.made_by
         return min(self.minting.order.deadline, self.ports.within((by - self.ports.now()).total_seconds()))
+
+
+def _after_turn(lease: Lease, made: Footprint, seen: Proven | None, now: datetime) -> Lease:
+    """Returns the lease with what was made for it and, of a lease that is delivered, with what was seen of that."""
+    lease = lease.made(made)
+    return lease if seen is None or not seen.ready else replace(lease, readiness=seen.readiness, ready_at=seen.at or now)
+
+
+def _seen_before(lease: Lease) -> Proven | None:
+    """Returns what an earlier turn has seen of what holds the credential of a lease that is delivered."""
+    if lease.delivery is None or not lease.is_made or lease.ready_at is None:
+        return None
+    return Proven(ready=True, readiness=lease.readiness, at=lease.ready_at)
 
 
 def _delivered(ports: Ports, request_id: str, lease: Lease) -> AuditEvent:
