@@ -68,7 +68,8 @@ class Delivering:
     async def require_name(self, lease: Lease, *, deadline: float) -> None:
         """Takes the name of a shared secret. Raises as ``SharedName.take``.
 
-        If the lease has a secret of its own, makes no call.
+        Those that it succeeds may have been granted something else: their role has changed, and whoever reads the newest
+        version gets what the role of today grants. If the lease has a secret of its own, makes no call.
         """
         await self.name.take(lease, deadline=deadline)
 

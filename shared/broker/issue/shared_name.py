@@ -78,13 +78,18 @@ class SharedName:
                 other = await self.ports.leases.get(other_id)
             except Unreadable:
                 continue
-            if other is not None and other.state.is_open and _differs(other, lease):
+            if other is not None and other.state.is_open and _differs(other, lease) and not _succeeds(lease, other):
                 sentence = "A live lease has a version of this secret, and was granted something else: the ask differs."
                 raise Conflict(sentence, code=_CODE)
 
 
 def _differs(one: Lease, other: Lease) -> bool:
     return (one.id.role, one.target_digest) != (other.id.role, other.target_digest)
+
+
+def _succeeds(lease: Lease, other: Lease) -> bool:
+    """Returns whether an event rule issues the lease as a successor of ``other``, or of one that has succeeded that."""
+    return lease.succeeds is not None and (lease.rotating_rule, lease.known_holder) == (other.rotating_rule, other.known_holder)
 
 
 def _overtaken() -> Conflict:
