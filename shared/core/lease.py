@@ -261,17 +261,6 @@ class Lease(LeaseRecord):
         renewed = replace(self, expires_at=expires, due_at=expires, tell_at=None)
         return _to_be_succeeded(renewed) if self.successor_at is not None else renewed
 
-    @property
-    def is_due_early(self) -> bool:
-        """Whether it is active and due before its end: an event tells that its end is near, its vault is told of its end, or
-        its successor is issued.
-        """
-        return self.state is State.ACTIVE and self.due_at < self.expires_at
-
-    def is_to_be_told(self, now: datetime) -> bool:
-        """Whether it is due only because an event is to tell that its end is near."""
-        return self.lasts(now) and self.tell_at is not None and self.tell_at <= now
-
     def to_be_told(self, at: datetime) -> Lease:
         """ACTIVE: an event is to tell at that instant that its end is near."""
         return replace(self, tell_at=at, due_at=min(self.due_at, at))
@@ -280,19 +269,6 @@ class Lease(LeaseRecord):
         """ACTIVE, after an event has told that its end is near."""
         self._step(Event.TELL)
         return _due_as_it_stands(replace(self, tell_at=None))
-
-    @property
-    def near_end(self) -> datetime:
-        """When the last third of its time begins."""
-        return self.expires_at - timedelta(seconds=self.ttl // 3)
-
-    def is_to_be_succeeded(self, now: datetime) -> bool:
-        """Whether the time has come for its successor, and there is none yet."""
-        return self.lasts(now) and self.successor_at is not None and self.near_end <= now
-
-    def seeks_successor(self, now: datetime) -> bool:
-        """Whether it is due because a worker is to be asked for its successor."""
-        return self.lasts(now) and self.successor_at is not None and self.successor_at <= now
 
     def seeking_successor(self, again: datetime) -> Lease:
         """ACTIVE: a worker is asked for its successor. If there is none at ``again``, another one is asked."""
@@ -303,10 +279,6 @@ class Lease(LeaseRecord):
         """ACTIVE, and has a successor, or is to have none. It lives on until its own end."""
         self._step(Event.SUCCEED)
         return _due_as_it_stands(replace(self, successor_at=None))
-
-    def lasts(self, now: datetime) -> bool:
-        """Whether it is ACTIVE, and its end is still to come. If it is due all the same, then to be kept up."""
-        return self.state is State.ACTIVE and now < self.expires_at
 
     def behind(self, error: str, again: datetime) -> Lease:
         """ACTIVE: its vault was not told of its end. A sweep tells the vault at ``again``, if nothing else is due before."""

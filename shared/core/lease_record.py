@@ -12,6 +12,7 @@ from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
 from shared.core.lease_view import LeaseView
+from shared.core.life import State
 from shared.core.names import LeaseId, Scope
 from shared.core.readiness.record import Readiness
 
@@ -128,3 +129,31 @@ class LeaseRecord(LeaseView):
     def left(self) -> dict[int, Footprint]:
         """Returns the parts that are not undone yet, by their places."""
         return {place: part for place, part in enumerate(self.parts) if place not in self.undone}
+
+    def lasts(self, now: datetime) -> bool:
+        """Whether it is ACTIVE, and its end is still to come. If it is due all the same, then to be kept up."""
+        return self.state is State.ACTIVE and now < self.expires_at
+
+    @property
+    def is_due_early(self) -> bool:
+        """Whether it is active and due before its end: an event tells that its end is near, its vault is told of its end, or
+        its successor is issued.
+        """
+        return self.state is State.ACTIVE and self.due_at < self.expires_at
+
+    def is_to_be_told(self, now: datetime) -> bool:
+        """Whether it is due only because an event is to tell that its end is near."""
+        return self.lasts(now) and self.tell_at is not None and self.tell_at <= now
+
+    @property
+    def near_end(self) -> datetime:
+        """When the last third of its time begins."""
+        return self.expires_at - timedelta(seconds=self.ttl // 3)
+
+    def is_to_be_succeeded(self, now: datetime) -> bool:
+        """Whether the time has come for its successor, and there is none yet."""
+        return self.lasts(now) and self.successor_at is not None and self.near_end <= now
+
+    def seeks_successor(self, now: datetime) -> bool:
+        """Whether it is due because a worker is to be asked for its successor."""
+        return self.lasts(now) and self.successor_at is not None and self.successor_at <= now
