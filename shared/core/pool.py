@@ -29,6 +29,8 @@ _LONGEST_WAIT = 900.0
 _DOUBLINGS = 6
 """After so many failures a pool waits the longest. A power of their number would outgrow a float within some days."""
 _TURN = timedelta(seconds=30)
+_HEAD_START = 900
+"""Seconds before a lease is too old, in which the next one is made: what a proof may take at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Pool:
     size: int = 0
     max_age: int = DEFAULT_AGE
     assigned: bool | None = None
+
+    @property
+    def replaced_after(self) -> timedelta:
+        """After so long another lease is made in the place of one that waits, which can be claimed until then and later."""
+        return timedelta(seconds=self.max_age - min(_HEAD_START, self.max_age // 4))
 
     def assigns(self, azure_roles: Iterable[AzureRole], *, has_holes: bool) -> bool:
         """Returns whether the roles are assigned while a lease waits.

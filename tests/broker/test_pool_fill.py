@@ -202,6 +202,23 @@ async def test_what_is_too_old_ends_and_another_is_made() -> None:
     assert Cause.DRAINED is scene.leases.rows[younger.id].cause
 
 
+@pytest.mark.parametrize("age", [120, 86400])
+async def test_a_pool_is_never_empty_because_all_of_it_is_of_one_age(age: int) -> None:
+    """The next leases are made while the old ones can still be claimed, and these end once the next ones stand."""
+    scene = world(role(pooled_target(3, pool=Pool(3, max_age=age))))
+    await fill_up(scene)
+    first = {each.id for each in in_state(scene, State.POOLED)}
+    scene.clock.jump(age - min(900, age // 4) - 5)
+    await fill_up(scene)
+    assert first == {each.id for each in in_state(scene, State.POOLED)}
+    scene.clock.jump(5)
+    await fill_up(scene, rounds=1)
+    standing = {each.id for each in in_state(scene, State.POOLED)}
+    assert len(standing - first) == 3
+    await fill_up(scene, rounds=1)
+    assert standing - first == {each.id for each in in_state(scene, State.POOLED)}
+
+
 async def test_the_pool_of_a_deleted_role_drains() -> None:
     """Nothing else would end it before its ``max_age``."""
     scene = world(role(pooled_target(2)))

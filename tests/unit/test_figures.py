@@ -58,6 +58,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     pool: {
         "MAX_SIZE": 50,
         "MIN_AGE": 60,
+        "_HEAD_START": 900,
         "MAX_AGE": 30 * 86400,
         "DEFAULT_AGE": 7 * 86400,
         "MOST_OF_A_ROLE": 4,

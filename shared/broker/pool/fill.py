@@ -103,6 +103,10 @@ class _Fill:
         current = [each for each in self.hints.get(name, ()) if each.generation >= self._generation(name)]
         return [each for each in current if each.digest == digest and each.ready_at > oldest]
 
+    def _stands_long(self, name: RoleName, ready_at: datetime) -> bool:
+        """Returns whether another lease is to be made in the place of one that stands since then."""
+        return ready_at <= self.ports.now() - pool_of(self.ports.kinds, self.roles[name]).replaced_after
+
     async def _drain(self, name: RoleName) -> int:
         """Ends what does not fit, and of what is too many the oldest. Returns how many leases end.
 
@@ -135,7 +139,7 @@ class _Fill:
     async def _hunger(self, name: RoleName) -> Hunger | None:
         """Returns of what the role's pool is short; ``None`` if of nothing, or if this is not the time, or another's turn."""
         wanted, now = self._wanted(name), self.ports.now()
-        if len(self._standing(name)[-wanted:] if wanted else ()) >= wanted:
+        if len([each for each in self._standing(name) if not self._stands_long(name, each.ready_at)]) >= wanted:
             return None
         try:
             filling = await self.ports.pools.change_filling(name, lambda it: it.taken_up(now))
@@ -154,6 +158,7 @@ class _Fill:
     async def _count(self, name: RoleName) -> int:
         """Returns how many leases stand in the pool or are made for it, by their own rows. Notes hints that were lost.
 
+        Does not count what soon stands too long: the next one is made before that one ends, so that the pool is never empty.
         Reads those that are being made first: one that comes to stand in the pool meanwhile is seen twice, and not missed.
         """
         hinted = {each.lease for each in self.hints.get(name, ())}
@@ -167,9 +172,11 @@ class _Fill:
                 await drain(self.ports, hint_of(lease))
                 counted.discard(lease.id)
                 continue
-            counted.add(lease.id)
+            hint = hint_of(lease)
+            if not self._stands_long(name, hint.ready_at):
+                counted.add(lease.id)
             if lease.id not in hinted:
-                await note(self.ports, hint_of(lease))
+                await note(self.ports, hint)
         for hint in self.hints.get(name, ()):
             found = await self._read(hint.lease)
             if found is None or not found.is_for_pool:
