@@ -61,8 +61,9 @@ _REVOKE: dict[str, Any] = {
     "properties": {
         "of": {
             "type": "string",
-            "pattern": f"^(scope|rule:{ROLE_NAME})$",
-            "description": "`rule:NAME`: what that rule has issued for it; `scope`: what was granted at or below it.",
+            "pattern": f"^(scope|holder|rule:{ROLE_NAME})$",
+            "description": "`rule:NAME`: what that rule has issued for it; `holder`: what its identity holds; `scope`: what was"
+            " granted at or below it.",
         }
     },
     "required": ["of"],

@@ -17,8 +17,6 @@ from shared.core.lease import Cause, Lease, State
 log = logging.getLogger(__name__)
 
 _LONGEST = timedelta(minutes=5)
-MISSING = "successor_missing"
-"""The code of a lease that has ended without the successor that it was to have."""
 
 
 async def seek_successor(ports: Ports, lease: Lease) -> Lease:
@@ -47,7 +45,7 @@ async def tell_missing_successor(ports: Ports, request_id: str, lease: Lease, ca
         operation="event",
         outcome=Outcome.FAILED,
         request_id=request_id,
-        code=MISSING,
+        code="successor_missing",
         reason="no successor could be issued before the lease's end: the next write of the subject issues a lease",
         role=lease.id.role,
         lease=lease.id,
