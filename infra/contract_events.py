@@ -46,6 +46,11 @@ _ISSUE: dict[str, Any] = {
             " `subject.resource_name`.",
         },
         "within": {"type": "string", "description": f"A scope to which the role is narrowed, or `{SUBJECT_ID}`."},
+        "rotate": {
+            "type": "boolean",
+            "default": False,
+            "description": "Before a lease ends, a successor is issued under the same secret name. For delivered roles.",
+        },
     },
     "required": ["role", "holder"],
     "additionalProperties": False,

@@ -72,8 +72,8 @@ LEASE = StoredType("lease", newest=4, written=2)
 
 The third form is for leases that no earlier version knows: pooled, prepared, left to the queue of preparations, without a
 holder, claimed from a pool, ending for a cause that only these have, or with several parts. The fourth form is for leases that
-are due before their end, because an event is to tell that it is near: an earlier version would end them. All other leases are
-written in the second form.
+are due before their end, because an event is to tell that it is near, or their successor is to be issued: an earlier version
+would end them. All other leases are written in the second form.
 """
 LEASE_INDEX = StoredType("index row")
 SCOPE_INDEX = StoredType("index row of a scope")

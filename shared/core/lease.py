@@ -171,7 +171,7 @@ class Lease(LeaseRecord):
         after = self._step(Event.ACTIVATE)
         most = now + self.longest
         expires = min(now + timedelta(seconds=self.ttl), most)
-        return replace(
+        active = replace(
             self,
             state=after,
             issued_at=now,
@@ -188,6 +188,7 @@ class Lease(LeaseRecord):
             is_unissued=False,
             tokens_until=_later(self.tokens_until, tokens_until),
         )
+        return _to_be_succeeded(active) if self.rotating_rule else active
 
     def rotating(self, until: datetime) -> Lease:
         """ACTIVE, before a fresh secret is made: from now on there may be several. By ``until`` the worker has given up."""
@@ -243,11 +244,14 @@ class Lease(LeaseRecord):
         expires = max(self.expires_at, min(until, self.max_expires_at))
         if expires == self.expires_at:
             return self
-        return replace(self, expires_at=expires, due_at=expires, tell_at=None)
+        renewed = replace(self, expires_at=expires, due_at=expires, tell_at=None)
+        return _to_be_succeeded(renewed) if self.successor_at is not None else renewed
 
     @property
     def is_due_early(self) -> bool:
-        """Whether it is active and due before its end: an event tells that its end is near, or its vault is told of its end."""
+        """Whether it is active and due before its end: an event tells that its end is near, its vault is told of its end, or
+        its successor is issued.
+        """
         return self.state is State.ACTIVE and self.due_at < self.expires_at
 
     def is_to_be_told(self, now: datetime) -> bool:
@@ -259,9 +263,32 @@ class Lease(LeaseRecord):
         return replace(self, tell_at=at, due_at=min(self.due_at, at))
 
     def end_told(self) -> Lease:
-        """ACTIVE, after an event has told that its end is near. It is due at its end, unless its vault was not told of that."""
+        """ACTIVE, after an event has told that its end is near."""
         self._step(Event.TELL)
-        return replace(self, tell_at=None, due_at=self.due_at if self.last_error else self.expires_at)
+        return _due_as_it_stands(replace(self, tell_at=None))
+
+    @property
+    def near_end(self) -> datetime:
+        """When the last third of its time begins."""
+        return self.expires_at - timedelta(seconds=self.ttl // 3)
+
+    def is_to_be_succeeded(self, now: datetime) -> bool:
+        """Whether the time has come for its successor, and there is none yet."""
+        return self.lasts(now) and self.successor_at is not None and self.near_end <= now
+
+    def seeks_successor(self, now: datetime) -> bool:
+        """Whether it is due because a worker is to be asked for its successor."""
+        return self.lasts(now) and self.successor_at is not None and self.successor_at <= now
+
+    def seeking_successor(self, again: datetime) -> Lease:
+        """ACTIVE: a worker is asked for its successor. If there is none at ``again``, another one is asked."""
+        self._step(Event.SEEK)
+        return _due_as_it_stands(replace(self, successor_at=min(again, self.expires_at)))
+
+    def succeeded(self) -> Lease:
+        """ACTIVE, and has a successor, or is to have none. It lives on until its own end."""
+        self._step(Event.SUCCEED)
+        return _due_as_it_stands(replace(self, successor_at=None))
 
     def lasts(self, now: datetime) -> bool:
         """Whether it is ACTIVE, and its end is still to come. If it is due all the same, then to be kept up."""
@@ -270,12 +297,12 @@ class Lease(LeaseRecord):
     def behind(self, error: str, again: datetime) -> Lease:
         """ACTIVE: its vault was not told of its end. A sweep tells the vault at ``again``, if nothing else is due before."""
         self._step(Event.FALL_BEHIND)
-        return replace(self, last_error=error, due_at=min(again, self.tell_at or self.expires_at, self.expires_at))
+        return replace(self, last_error=error, due_at=_first_of(self, again))
 
     def kept_up(self) -> Lease:
         """ACTIVE: its vault was told of its end."""
         self._step(Event.KEEP_UP)
-        return replace(self, last_error="", due_at=self.tell_at or self.expires_at)
+        return _due_as_it_stands(replace(self, last_error=""))
 
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
         """-> ENDING, locked until ``until``. The first cause stays. A stuck lease stays STUCK until it has ended.
@@ -352,3 +379,20 @@ class Lease(LeaseRecord):
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
     return max(each for each in (one, other) if each is not None) if one or other else None
+
+
+def _to_be_succeeded(lease: Lease) -> Lease:
+    return replace(lease, successor_at=lease.near_end, due_at=min(lease.due_at, lease.near_end))
+
+
+def _due_as_it_stands(lease: Lease) -> Lease:
+    """Returns an active lease that is due at the first instant that is left.
+
+    If its vault was not told of its end, no field says when it will be: then it is due as before.
+    """
+    return lease if lease.last_error else replace(lease, due_at=_first_of(lease))
+
+
+def _first_of(lease: Lease, *instants: datetime) -> datetime:
+    early = (each for each in (lease.tell_at, lease.successor_at) if each is not None)
+    return min((lease.expires_at, *instants, *early))

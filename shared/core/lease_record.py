@@ -12,7 +12,7 @@ from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
 from shared.core.lease_view import LeaseView
-from shared.core.names import Scope
+from shared.core.names import LeaseId, Scope
 from shared.core.readiness.record import Readiness
 
 FORM = LEASE.written
@@ -70,6 +70,12 @@ class LeaseRecord(LeaseView):
     """Whether an event has told that it was issued (``shared.core.outgoing``)."""
     tell_at: datetime | None = None
     """When an event is to tell that its end is near; ``None`` if nobody is told, or has been told of this end."""
+    rotating_rule: str = ""
+    """The event rule that issues its successor; empty if it is to have none."""
+    successor_at: datetime | None = None
+    """When a sweep next sees to its successor; ``None`` before it is active, and once that is settled."""
+    succeeds: LeaseId | None = None
+    """The lease whose successor it is."""
     role_revoked: bool = False
     """Whether it ends because its role was revoked, and not the lease alone."""
     form: int = field(default=FORM, compare=False)

@@ -106,6 +106,10 @@ class Event(StrEnum):
     """The vault of a delivered lease was not told of the lease's end. A sweep tells it."""
     KEEP_UP = "keep up"
     """The vault was told."""
+    SEEK = "seek a successor"
+    """The last third of the lease's time has begun: a worker is asked to issue its successor."""
+    SUCCEED = "succeed"
+    """The lease has a successor, or is to have none."""
     ROTATE = "rotate"
     PROVE = "prove"
     """A worker tries out a fresh credential, while the former one still works."""
@@ -129,8 +133,8 @@ class Due(StrEnum):
     MAX_AGE = "its max age"
     COLLECT_BY = "the instant by which it must be collected"
     COLLECTED = "the instant by which it must be collected, or the one by which the worker has given up, if that is later"
-    EXPIRY = "its end, or the instant at which an event tells that the end is near"
-    END = "its end"
+    EXPIRY = "its end, or before that what an event tells, or its successor"
+    SUCCESSOR = "the next try to issue its successor, or what is due before"
     UPKEEP = "the next try to tell its vault, or what is due before"
     UNDOING = "the end of the lease lock, or now if no worker takes the lease"
     ATTEMPT = "the next attempt"
@@ -173,9 +177,11 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
     Event.COLLECT: (Due.COLLECTED, _staying(State.PREPARED)),
     Event.ACTIVATE: (Due.EXPIRY, dict.fromkeys((State.PLANNED, State.PREPARED), State.ACTIVE)),
     Event.RENEW: (Due.EXPIRY, _staying(State.ACTIVE)),
-    Event.TELL: (Due.END, _staying(State.ACTIVE)),
+    Event.TELL: (Due.EXPIRY, _staying(State.ACTIVE)),
     Event.FALL_BEHIND: (Due.UPKEEP, _staying(State.ACTIVE)),
     Event.KEEP_UP: (Due.EXPIRY, _staying(State.ACTIVE)),
+    Event.SEEK: (Due.SUCCESSOR, _staying(State.ACTIVE)),
+    Event.SUCCEED: (Due.EXPIRY, _staying(State.ACTIVE)),
     Event.ROTATE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.PROVE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.END_ROTATION: (Due.AS_BEFORE, _staying(State.ACTIVE)),

@@ -25,8 +25,9 @@ POISON = f"{QUEUE}-poison"
 PREPARATIONS = "preparations"
 """The name of the queue of leases that callers have asked for, and that a worker prepares. A message has one lease's id."""
 FILLINGS = "fillings"
-"""The name of the queue of pools. A message has the id of a lease that a worker prepares for a pool, or a role's name: that
-role's pool is to be filled. An earlier version has put both into ``PREPARATIONS``."""
+"""The name of the queue of what no caller waits for. A message has the id of a lease that a worker prepares for a pool, or a
+role's name: that role's pool is to be filled. An earlier version has put both into ``PREPARATIONS``. Or it has the id of a
+lease whose successor is to be issued."""
 EVENTS = "events"
 """The name of the queue of events from outside. Whoever has the right to may put messages there: Event Grid, above all."""
 EVENTS_POISON = f"{EVENTS}-poison"
@@ -103,14 +104,31 @@ def write_preparation(lease_id: LeaseId) -> str:
     return json.dumps({"form": MESSAGE.written, "lease": lease_id}, separators=(",", ":"))
 
 
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """A lease whose successor is to be issued."""
+
+    lease: LeaseId
+
+
+def write_succession(lease_id: LeaseId) -> str:
+    """Returns the message that asks for a lease's successor, as JSON."""
+    return json.dumps({"form": MESSAGE.written, "succeed": lease_id}, separators=(",", ":"))
+
+
 def write_refill(role: RoleName) -> str:
     """Returns the message that asks for a role's pool to be filled, as JSON."""
     return json.dumps({"form": MESSAGE.written, "pool": role}, separators=(",", ":"))
 
 
-def read_preparation(text: str) -> LeaseId | RoleName:
-    """Reads what ``write_preparation`` or ``write_refill`` has written. Raises ``Unparsable`` for any other text."""
+def read_preparation(text: str) -> LeaseId | RoleName | Succession:
+    """Reads what ``write_preparation``, ``write_refill`` or ``write_succession`` has written.
+
+    Raises ``Unparsable`` for any other text.
+    """
     stored = _document(text)
+    if "succeed" in stored:
+        return Succession(LeaseId.parse(_text(stored["succeed"])))
     return RoleName.parse(_text(stored["pool"])) if "pool" in stored else LeaseId.parse(_text(stored.get("lease")))
 
 

@@ -16,11 +16,23 @@ import azure.functions as func
 from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
 from shared.broker.ending.sweep import end_due
+from shared.broker.events.succeed import succeed
 from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import refill
 from shared.broker.ports import Ports
 from shared.core.errors import LeaseholdError
-from shared.core.message import FILLINGS, POISON, PREPARATIONS, QUEUE, Message, Recall, read_message, read_preparation, text_of
+from shared.core.message import (
+    FILLINGS,
+    POISON,
+    PREPARATIONS,
+    QUEUE,
+    Message,
+    Recall,
+    Succession,
+    read_message,
+    read_preparation,
+    text_of,
+)
 from shared.core.names import LeaseId, RoleName, Unparsable
 from shared.triggers import safe_log
 from shared.triggers.broker import GetPorts
@@ -73,9 +85,15 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
 
 
 async def run_preparation(get_ports: GetPorts, message: func.QueueMessage, request_id: str) -> None:
-    """Prepares the lease of one message, or fills a role's pool, under an id of its own. Raises nothing that is foreseen."""
+    """Prepares the lease of one message, fills a role's pool, or issues a lease's successor, under an id of its own.
+
+    Raises nothing that is foreseen.
+    """
     lease_id = _read(message, read_preparation)
     if lease_id is None:
+        return
+    if isinstance(lease_id, Succession):
+        await _succeed(get_ports, lease_id.lease, request_id)
         return
     if not isinstance(lease_id, LeaseId):
         await _refill(get_ports, lease_id, request_id)
@@ -95,6 +113,15 @@ async def _refill(get_ports: GetPorts, role: RoleName, request_id: str) -> None:
         log.warning("the pool of role %s (%s) is left to the timer: %s", role, request_id, safe_log.of(failure))
         return
     log.info("the pool of role %s (%s): opened=%d", role, request_id, done.opened)
+
+
+async def _succeed(get_ports: GetPorts, lease_id: LeaseId, request_id: str) -> None:
+    try:
+        outcome = await succeed(await get_ports(), request_id, lease_id)
+    except LeaseholdError as failure:
+        log.warning("the successor of lease %s (%s) is left to the sweep: %s", lease_id, request_id, safe_log.of(failure))
+        return
+    log.info("the successor of lease %s (%s): %s", lease_id, request_id, outcome)
 
 
 async def run(get_ports: GetPorts, message: func.QueueMessage, request_id: str, work: Work) -> None:

@@ -29,6 +29,7 @@ from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import FillSummary, fill, refill
 from shared.broker.ports import Ports
 from shared.core.lease import State
+from shared.core.message import Succession
 from shared.core.names import LeaseId, RoleName, Scope
 from shared.kinds.role_document import read_role
 from tests.bench.bench_stack import NotMeasuredError
@@ -114,10 +115,10 @@ class Scene:
         """Workers take what waits in the two queues, all at once."""
         await asyncio.gather(*(self._take(message) for message in (*self.on.preparations.take(), *self.on.fillings.take())))
 
-    async def _take(self, message: LeaseId | RoleName) -> None:
+    async def _take(self, message: LeaseId | RoleName | Succession) -> None:
         if isinstance(message, LeaseId):
             await prepare(self.ports, "worker", message)
-        else:
+        elif not isinstance(message, Succession):
             await refill(self.ports, "worker", message)
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.directory import NewKey
 from shared.core.errors import Refused, Throttled, Unreachable
 from shared.core.lease import Cause, State
-from shared.core.names import RoleName
+from shared.core.names import LeaseId, RoleName
 from shared.core.pool import MOST_OF_A_ROLE, MOST_OF_A_RUN, Pool
 from shared.kinds.pooling import pool_digest
 from shared.resilience.tasks import all_of
@@ -327,7 +327,7 @@ async def test_status_tells_of_each_pool() -> None:
     found = (await status(scene.ports, request(ADMINISTRATOR))).pools
     assert {WEB: (0, 3, 3, None)} == {name: (it.ready, it.filling, it.wanted, it.oldest) for name, it in found.items()}
     for lease_id in (first, second):
-        assert not isinstance(lease_id, RoleName)
+        assert isinstance(lease_id, LeaseId)
         await prepare(scene.ports, "worker", lease_id)
     pool = (await status(scene.ports, request(ADMINISTRATOR))).pools[WEB]
     assert (2, 1, 3, in_state(scene, State.POOLED)[0].ready_at) == (pool.ready, pool.filling, pool.wanted, pool.oldest)

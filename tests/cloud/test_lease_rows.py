@@ -62,6 +62,18 @@ def test_a_row_says_everything_of_its_lease() -> None:
         assert replace(each, version='W/"1"') == read_lease(SCHEMAS, stored(each))
 
 
+def test_a_lease_that_is_to_be_succeeded_is_of_a_form_that_an_earlier_version_does_not_end() -> None:
+    """It is due before its end. Once it has a successor, and in every other respect, it is as any other lease."""
+    rotated = replace(lease(), rotating_rule="sites", succeeds=lease().id).activated(START, ready=True)
+    rows = [stored(each) for each in (rotated, rotated.seeking_successor(START + timedelta(seconds=700)), rotated.succeeded())]
+    assert [4, 4, FORM] == [form_of(row) for row in rows]
+    first, sought, succeeded = (read_lease(SCHEMAS, row) for row in rows)
+    assert replace(rotated, version='W/"1"') == first
+    assert (rotated.near_end, START + timedelta(seconds=700), None) == (
+        *(it.successor_at for it in (first, sought, succeeded)),
+    )
+
+
 @pytest.mark.parametrize("cause", [Cause.SUBJECT_GONE, Cause.SUBJECT_REPLACED])
 def test_a_version_that_does_not_know_a_cause_reads_a_general_one(cause: Cause) -> None:
     """It can end the lease. What it then writes says no more than that; a cause that this version does not know is as well."""

@@ -81,8 +81,8 @@ async def test_a_record_is_found_by_its_rule_and_replaced_by_its_version(stores:
     for late in (RECORD, replace(RECORD, subject=SITE.upper()), replace(RECORD, version='W/"x"')):
         with pytest.raises(LostRace):
             await records.put(late)
-    second = await records.put(first.replaced(OTHERS, START + timedelta(minutes=5)))
-    assert ((START,), OTHERS) == (second.former, second.lease_id)
+    second = await records.put(first.replaced(OTHERS, START + timedelta(minutes=5), [RECORD.lease_id]))
+    assert ((START,), OTHERS, (OTHERS, RECORD.lease_id)) == (second.former, second.lease_id, second.leases)
     assert (second,) == tuple(await records.of_rule("sites"))
     with pytest.raises(LostRace):
         await records.remove(first)

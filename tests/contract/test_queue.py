@@ -19,7 +19,7 @@ from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.queues import StorageFillings, StoragePreparations, StorageRevocations, connect
 from shared.cloud.storage.table_rest import Tables
 from shared.core.errors import Refused, Unreachable
-from shared.core.message import FILLINGS, PREPARATIONS, QUEUE, WAITS, Batch, read_message, read_preparation
+from shared.core.message import FILLINGS, PREPARATIONS, QUEUE, WAITS, Batch, Succession, read_message, read_preparation
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.queue import QueuedMarkers
 from tests.contract.stores import LossyLine
@@ -192,3 +192,19 @@ async def test_a_message_about_a_pool_waits_in_a_queue_of_its_own(storage_connec
     assert message.expires_on is not None
     assert message.inserted_on is not None
     assert timedelta(seconds=60) == message.expires_on - message.inserted_on
+
+
+async def test_a_message_that_asks_for_a_successor_waits_in_the_same_queue(storage_connection: str) -> None:
+    """For as long as it says: then the sweep asks again."""
+    lease_id = batch().leases[0]
+    client = connect(storage_connection, queue=FILLINGS, transport=azure_transport())
+    async with (
+        client,
+        QueueClient.from_connection_string(storage_connection, FILLINGS, transport=AioHttpTransport()) as queue,
+    ):
+        await StorageFillings(client).succeed(lease_id, lives=timedelta(seconds=90))
+        (message,) = [each async for each in queue.receive_messages(visibility_timeout=1)]
+    assert Succession(lease_id) == read_preparation(base64.b64decode(message.content, validate=True).decode())
+    assert message.expires_on is not None
+    assert message.inserted_on is not None
+    assert timedelta(seconds=90) == message.expires_on - message.inserted_on

@@ -15,7 +15,7 @@ from shared.core.lease import State
 from shared.core.limits import Limits
 from shared.core.role import Role, Target
 from shared.kinds.role_document import read_role
-from tests.crash import events, test_reconcile
+from tests.crash import events, rotating, test_reconcile
 from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, pools, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
@@ -137,7 +137,7 @@ def _on_leases(target: Target) -> Iterator[Operation]:
 
 
 def _of_events() -> Iterator[tuple[str, Operation]]:
-    for scenario, rest in events.scenarios():
+    for scenario, rest in (*events.scenarios(), *rotating.scenarios()):
         yield f"{scenario.name}, events", Operation(scenario, "", rest)
 
 

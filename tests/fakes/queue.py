@@ -8,11 +8,13 @@ from shared.core.message import (
     Batch,
     Message,
     Recall,
+    Succession,
     read_message,
     read_preparation,
     write_message,
     write_preparation,
     write_refill,
+    write_succession,
 )
 from shared.core.names import LeaseId, RoleName
 from tests.fakes.calls import Calls
@@ -57,11 +59,11 @@ class MemoryPreparations:
 
         await self._calls.through(f"{self.name}.send", send, lease_id)
 
-    def messages(self) -> list[LeaseId | RoleName]:
+    def messages(self) -> list[LeaseId | RoleName | Succession]:
         """The messages that have been sent, in order."""
         return [read_preparation(text) for text in self.texts]
 
-    def take(self) -> list[LeaseId | RoleName]:
+    def take(self) -> list[LeaseId | RoleName | Succession]:
         """The messages that have been sent since the last time, in order."""
         taken, self.texts, self.lives = self.messages(), [], []
         return taken
@@ -84,6 +86,19 @@ class MemoryFillings(MemoryPreparations):
             self.lives.append(timedelta(seconds=60))
 
         await self._calls.through("fillings.refill", send, role)
+
+    async def succeed(self, lease_id: LeaseId, *, lives: timedelta) -> None:
+        """See the port."""
+
+        def send() -> None:
+            self.texts.append(write_succession(lease_id))
+            self.lives.append(lives)
+
+        await self._calls.through("fillings.succeed", send, lease_id)
+
+    def successions(self) -> list[LeaseId]:
+        """The leases for whose successors was asked, in order."""
+        return [each.lease for each in self.messages() if isinstance(each, Succession)]
 
 
 class MemoryQueuedMarkers:

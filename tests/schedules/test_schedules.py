@@ -178,7 +178,7 @@ _TOUCH_NO_LEASE = {
 """Each document is one transaction. ``tests/broker`` lets writers of one document meet, and ``tests/crash`` lets them die."""
 _OF_EVENTS = {
     *("publish", "receive", "give_up", "poisoned", "replay", "unreadable", "publish_due"),
-    *("act", "revoke_by", "delete_event_rule", "look_at_subject", "look_at_subjects"),
+    *("act", "revoke_by", "delete_event_rule", "look_at_subject", "look_at_subjects", "succeed"),
 }
 """They move leases by an issue or a revocation alone. ``tests/broker/events`` lets them meet and die at each call."""
 _PART_OF_A_VERB = {
@@ -204,6 +204,7 @@ _PART_OF_A_VERB = {
     "read_for_the_first_time": "of an issue",
     "end_here": "of a recall",
     "probe_outage": "of a sweep",
+    "tell_missing_successor": "of a sweep",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shared.broker.ports import Ports
@@ -68,6 +69,12 @@ EVENT_RULES: dict[str, dict[str, Any]] = {
         "subject": _SITES,
         "action": {"revoke": {"of": "holder"}},
     },
+    "sites-rotate": {
+        "source": f"/subscriptions/{SUBSCRIPTION}",
+        "types": ["Microsoft.Resources.ResourceWriteSuccess"],
+        "subject": _SITES,
+        "action": {"issue": {"role": "by-name", "holder": "subject_identity", "rotate": True}},
+    },
     "ours": {
         "source": "ours.example",
         "types": ["Ours.Made"],
@@ -79,11 +86,12 @@ EVENT_RULES: dict[str, dict[str, Any]] = {
 
 
 async def keep_events(ports: Ports) -> None:
-    """What rules have done: a lease that is over, in place of another one, a denial, and counts; what holders are."""
+    """What rules have done: a lease that is over, in place of another one or beside it, a denial, counts; what holders are."""
     now = ports.now()
-    site, first, second = _SITES.replace("*", "web"), *(LeaseId(f"jit.{number:026}") for number in (1, 2))
+    site, first, second, third = _SITES.replace("*", "web"), *(LeaseId(f"jit.{number:026}") for number in (1, 2, 3))
     record = await ports.rule_leases.put(RuleLease("sites-read", site, BOB.object_id, first, now, of_subject=True))
-    await ports.rule_leases.put(record.replaced(second, now))
+    record = await ports.rule_leases.put(record.replaced(second, now))
+    await ports.rule_leases.put(replace(record.replaced(third, now, [second]), rule="sites-rotate", version=""))
     await ports.rule_leases.note_denied("sites-read", now)
     await ports.event_counts.add(Counted.OWN, 3)
     await ports.holder_resources.note(HolderResource(BOB.object_id, site, now))

@@ -280,9 +280,12 @@ async def _what_stands_ready(filling: Filling) -> None:
 
 
 async def _what_is_delivered(filling: Filling) -> None:
-    """Under a name of its own, and under a shared one in a vault that does not know of a renewal."""
+    """Under a name of its own, and under a shared one in a vault that does not know of a renewal. There a rule has rotated."""
     for what in DELIVERED:
         await filling.issue(what, what)
+    succeeded = await filling.issue("succeeded", "by-name", rotating_rule="sites-rotate")
+    await filling.issue("successor", "by-name", rotating_rule="sites-rotate", succeeds=succeeded.id)
+    await filling.move("succeeded", lambda lease: lease.succeeded())
     filling.world.vaults.refusing[VAULT] = "ForbiddenByFirewall"
     await renew(filling.world.ports, request(), filling.leases["by-name"], 1800)
 

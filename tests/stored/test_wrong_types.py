@@ -34,6 +34,7 @@ _JSON = {
     "Scopes",
     "Granted",
     "Former",
+    "Earlier",
 }
 """Properties that hold JSON."""
 _READ = {

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from shared.broker.ending.sweep import sweep
+from shared.broker.events.succeed import succeed
 from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import FillSummary, fill, refill
 from shared.core.lease import Lease, State
+from shared.core.message import Succession
 from shared.core.names import LeaseId
 from shared.core.pool import Pool
 from shared.core.role import Target
@@ -31,6 +33,8 @@ async def take_messages(scene: World) -> None:
     for message in (*scene.preparations.take(), *scene.fillings.take()):
         if isinstance(message, LeaseId):
             await prepare(scene.ports, "worker", message)
+        elif isinstance(message, Succession):
+            await succeed(scene.ports, "worker", message.lease)
         else:
             await refill(scene.ports, "worker", message)
 

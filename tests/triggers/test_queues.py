@@ -13,12 +13,14 @@ from azure.functions.queue import QueueMessage
 from shared.broker.ports import Ports
 from shared.core.errors import Unavailable
 from shared.core.lease import State
-from shared.core.message import Batch, write_message, write_refill
-from shared.core.names import RoleName
+from shared.core.message import Batch, write_message, write_refill, write_succession
+from shared.core.names import LeaseId, RoleName
 from shared.triggers import queues
 from tests.fakes.world import WEB, role
 from tests.support.pools import pooled_target
 from tests.triggers.app import App, Invocation
+
+LEASE = LeaseId("web.00000000000000000000000001")
 
 
 def functions_of(app: App) -> dict[str, Any]:
@@ -101,6 +103,20 @@ async def test_a_message_about_a_pool_fills_it(app: App, caplog: pytest.LogCaptu
     # An earlier version of the broker has sent it there.
     await deliver(app, "preparations", write_refill(RoleName("nothing")))
     assert "the pool of role nothing (" in caplog.text
+
+
+async def test_a_message_that_asks_for_a_successor_has_it_issued(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """It comes late, and the lease is gone: there is nothing to do."""
+    caplog.set_level(logging.INFO)
+    await deliver(app, "fillings", write_succession(LEASE))
+    assert f"the successor of lease {LEASE} (" in caplog.text
+
+
+async def test_a_successor_that_cannot_be_issued_now_is_the_sweeps(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """The message is not delivered again."""
+    app.world.calls.fail("leases.get", Unavailable("busy"))
+    await deliver(app, "fillings", write_succession(LEASE))
+    assert "is left to the sweep" in caplog.text
 
 
 async def test_a_pool_that_cannot_be_filled_now_is_the_timers(app: App, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,8 @@ from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import Matching
 from shared.broker.configure.read_again import changed
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
-from shared.broker.events.end import end_leases, is_live
+from shared.broker.events.end import end_leases
+from shared.broker.events.recorded import living
 from shared.broker.events.taking import faults_of_taking
 from shared.broker.ports import Actor, Ports
 from shared.core.access.policy import PolicyName
@@ -206,7 +207,7 @@ async def delete_event_rule(
     if former is not None:
         await _delete(ports, actor, former, expected)
     # If an earlier deletion's worker has died, the rule is gone, and its leases may still live.
-    live = [each.lease_id for each in await ports.rule_leases.of_rule(name) if await is_live(ports, each.lease_id)]
+    live = [each for record in await ports.rule_leases.of_rule(name) for each in await living(ports, record)]
     if former is None and not (revoking and live):
         raise _not_found(name)
     if revoking:

@@ -3,7 +3,8 @@
 Due are: active leases past their end, those that their role's generation has overtaken, leases whose worker died while making
 or ending them, leases that nobody has collected or claimed from a pool in time, failed attempts to end one whose pause is over,
 and ended ones past their retention. A lease for which nobody waits is not ended while there is time to prepare it: its message
-is sent again. An active lease may be due before its end, only to be told of. Events that are due are published beside all that.
+is sent again. An active lease may be due before its end: an event tells of it, or its successor is asked for. Events that are
+due are published beside all that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shared.broker.ending.due import Ages, all_due, overdue
 from shared.broker.ending.enqueue import FEW, enqueue, not_queued
 from shared.broker.ending.resume import probe_outage
 from shared.broker.ending.undo import claim, undo
+from shared.broker.events.seeking import seek_successor, tell_missing_successor
 from shared.broker.issue.preparations import queue_again
 from shared.broker.pool.making import tell_failed
 from shared.broker.ports import Ports
@@ -199,17 +201,24 @@ class _Round:
         now = self._ports.now()
         if lease.due_at > now:
             return True
-        if lease.is_to_be_told(now):
-            await self._ports.leases.swap(lease.end_told(), former=lease)
-            return True
         if lease.lasts(now):
-            await keep_up(self._ports, lease)
+            await self._attend_to(lease)
             return True
         if lease.is_to_prepare(now):
             # Its message was lost, or its worker has died.
             await queue_again(self._ports, lease)
             return True
         return False
+
+    async def _attend_to(self, lease: Lease) -> None:
+        """Does what an active lease is due for before its end."""
+        now = self._ports.now()
+        if lease.is_to_be_told(now):
+            lease = await self._ports.leases.swap(lease.end_told(), former=lease)
+        if lease.seeks_successor(now):
+            lease = await seek_successor(self._ports, lease)
+        if lease.due_at <= now:
+            await keep_up(self._ports, lease)
 
     async def _prune(self, lease: Lease) -> str:
         # First: the lease's record is what tells whom it has made.
@@ -221,6 +230,7 @@ class _Round:
     async def _end(self, lease: Lease, cause: Cause, *, role_revoked: bool) -> str:
         if lease.is_for_pool and cause is Cause.UNFINISHED:
             await tell_failed(self._ports, lease.id.role, NOT_PROVEN)
+        await tell_missing_successor(self._ports, self._request_id, lease, cause)
         async with await claim(self._ports, lease, cause, role_revoked=role_revoked) as lock:
             ended = await undo(self._ports, lock, request_id=self._request_id, within=self._ports.timing.sweep_undo)
         return _word(ended)

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 from shared.broker.events import telling
-from shared.broker.events.end import end_leases, is_live, revoke_by, tidy
+from shared.broker.events.end import end_leases, revoke_by, tidy
 from shared.broker.events.lent import holder_today, lender_today
 from shared.broker.events.look import look_at_subject
 from shared.broker.events.outcome import DONE, NotYet, Outcome
+from shared.broker.events.recorded import key_of, living, named_lease
 from shared.broker.events.taking import faults_of_taking
 from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.issue import Issued, IssueRequest, issue
@@ -25,7 +25,6 @@ from shared.core.events.action import SUBJECT_ID, Issuing, Revoking
 from shared.core.events.event import Event
 from shared.core.events.event_rule import EventRule
 from shared.core.events.rule_lease import ON_ITS_WAY, RuleLease, within_the_hour
-from shared.core.idempotency_key import KEPT, IdempotencyKey
 from shared.core.lease import Cause, State
 from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.ports.resources import ResourceState
@@ -42,13 +41,13 @@ async def act(ports: Ports, request_id: str, event: Event, rule: EventRule) -> O
         case Revoking() as action:
             return await revoke_by(ports, request_id, event, rule, action)
         case Issuing() as action:
-            return await _IssueBy(ports, request_id, event, rule, action).run()
+            return await IssueBy(ports, request_id, event, rule, action).run()
         case _:
             return DONE
 
 
 @dataclass(frozen=True, slots=True)
-class _IssueBy:
+class IssueBy:
     """One event, and one rule that issues."""
 
     ports: Ports
@@ -56,6 +55,8 @@ class _IssueBy:
     event: Event
     rule: EventRule
     action: Issuing
+    succeeding: LeaseId | None = None
+    """A live lease of the subject that is to have a successor; ``None`` if one that lives is enough."""
 
     async def run(self) -> Outcome:
         """Issues a lease, unless one lives for this subject and holder already. A former holder's lease is ended first."""
@@ -75,10 +76,10 @@ class _IssueBy:
             return NotYet("max_per_hour: the rule has issued as often within an hour as it may")
         await self._end_others(records, holder)
         try:
-            record = await self.ports.rule_leases.put(self._record(mine, holder))
+            record = await self.ports.rule_leases.put(await self._record(mine, holder))
         except LostRace:
             return NotYet("another worker is at it")
-        return await self._issue(record, *lent)
+        return await self._issue(record, mine, *lent)
 
     async def _holder(self) -> ObjectId | Outcome:
         """Returns who is to hold the lease, as Azure says now."""
@@ -99,12 +100,14 @@ class _IssueBy:
         if mine is None:
             return None
         try:
-            lease = await self.ports.leases.get(mine.lease_id)
+            lease = await named_lease(self.ports, mine)
         except Unreadable as unread:
             log.error("%s", unread)  # noqa: TRY400 - its frames say no more
             return NotYet("its lease cannot be read")
         if lease is None:
             return NotYet("another worker is at it") if self.ports.now() < mine.at + ON_ITS_WAY else None
+        if lease.id == self.succeeding:
+            return None
         generation = await self.ports.generations.get(lease.id.role)
         if not lease.under(generation.number).state.is_open:
             return None
@@ -136,36 +139,40 @@ class _IssueBy:
         faults = [*faults_of_taking(self.ports, role, self.action)] if role is not None and not role.is_unreadable else []
         return f"{faults[0].path}: {faults[0].message}" if faults else ""
 
-    def _record(self, mine: RuleLease | None, holder: ObjectId) -> RuleLease:
+    async def _record(self, mine: RuleLease | None, holder: ObjectId) -> RuleLease:
         now = self.ports.now()
         lease_id = LeaseId.of(self.action.role, self.ports.ids.ulid(now))
-        key = self._key(lease_id)
         # One transaction then writes the lease and its key: about one id in sixteen fits.
-        while not key.is_beside:
+        while not key_of(self.ports, lease_id).is_beside:
             lease_id = LeaseId.of(self.action.role, self.ports.ids.ulid(now))
-            key = self._key(lease_id)
         of_subject = self.action.holder is None
         if mine is not None:
-            return replace(mine.replaced(lease_id, now), of_subject=of_subject)
+            return replace(mine.replaced(lease_id, now, await living(self.ports, mine)), of_subject=of_subject)
         return RuleLease(self.rule.name, self.event.subject, holder, lease_id, now, of_subject=of_subject)
 
-    def _key(self, lease_id: LeaseId) -> IdempotencyKey:
-        """Returns the key that names the lease. It stands for this lease alone: nobody asks for a lease by it."""
-        digest = sha256(f"rule {lease_id}".encode()).hexdigest()
-        return IdempotencyKey(digest, digest, lease_id, self.ports.now() + KEPT)
-
-    async def _issue(self, record: RuleLease, lender: Caller, holder: Caller) -> Outcome:
+    async def _issue(self, record: RuleLease, former: RuleLease | None, lender: Caller, holder: Caller) -> Outcome:
         # Its leases count among their holder's, and never among what the lender asks for within a minute.
         ports = replace(self.ports, limits=replace(self.ports.limits, issues_per_minute=0))
         actor = Actor(lender, self.request_id)
         try:
-            made = await issue(ports, actor, self._request(holder), key=self._key(record.lease_id))
+            made = await issue(ports, actor, self._request(holder), key=key_of(ports, record.lease_id))
         except LeaseholdError as failure:
             with suppress(LostRace):
-                await self.ports.rule_leases.remove(record)
+                await self._take_back(record, former)
             return await self._failed(failure)
+        if made.lease.id != record.lease_id:
+            # It stood in a pool, under its own id. Until the record says so, a key leads to it.
+            with suppress(LostRace):
+                await self.ports.rule_leases.put(replace(record, lease_id=made.lease.id))
         await self._issued(made)
         return DONE
+
+    async def _take_back(self, record: RuleLease, former: RuleLease | None) -> None:
+        """The record named a lease that has come to nothing. If others of it live, it names what it named before."""
+        if former is not None and record.earlier:
+            await self.ports.rule_leases.put(replace(former, version=record.version))
+        else:
+            await self.ports.rule_leases.remove(record)
 
     async def _issued(self, made: Issued) -> None:
         await telling.tell(
@@ -193,15 +200,24 @@ class _IssueBy:
         metadata = {"event": self.event.id[:_LONGEST_VALUE], "rule": self.rule.name, "subject": subject[:_LONGEST_VALUE]}
         ask = AskedFor(parameters, within)
         delivery = DeliveryAsk(action.vault) if action.vault else None
-        return IssueRequest(action.role, action.ttl, metadata=metadata, ask=ask, delivery=delivery, holder=holder)
+        return IssueRequest(
+            action.role,
+            action.ttl,
+            metadata=metadata,
+            ask=ask,
+            delivery=delivery,
+            holder=holder,
+            rotating_rule=self.rule.name if action.rotate else "",
+            succeeds=self.succeeding,
+        )
 
     async def _end_others(self, records: Sequence[RuleLease], holder: ObjectId) -> None:
         """Ends the leases of other holders for this subject: it has another identity now."""
         others: list[LeaseId] = []
         for each in records:
             if each.is_of(self.event.subject) and each.holder != holder:
-                if await is_live(self.ports, each.lease_id):
-                    others.append(each.lease_id)
+                if live := await living(self.ports, each):
+                    others += live
                 else:
                     await tidy(self.ports, each)
         for lease_id in others:

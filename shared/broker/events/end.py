@@ -11,10 +11,11 @@ from shared.broker.events import telling
 from shared.broker.events.look import look_at_subject
 from shared.broker.events.outcome import DONE, NotYet, Outcome
 from shared.broker.events.over import over_by_holder, over_by_rule
+from shared.broker.events.recorded import alive, living
 from shared.broker.holder_resources import leases_of
 from shared.broker.ports import Ports
 from shared.broker.revoke_reaching import make_due
-from shared.core.errors import LostRace, Unreadable
+from shared.core.errors import LostRace
 from shared.core.events.action import OF_HOLDER, Revoking
 from shared.core.events.event import Event
 from shared.core.events.event_rule import EventRule
@@ -69,10 +70,10 @@ async def _meant(ports: Ports, event: Event, action: Revoking, found: Look) -> M
 
 async def _of_rule(ports: Ports, event: Event, name: str, found: Look) -> Meant:
     records = [each for each in await ports.rule_leases.of_rule(name) if over_by_rule(each, event.subject, found) is not None]
-    stand = [*zip(records, await all_of(*(_stands(ports, each.lease_id) for each in records)), strict=True)]
+    stand = await all_of(*(alive(ports, each) for each in records))
     return Meant(
-        tuple(each.lease_id for each, stands in stand if stands),
-        on_its_way=any(stands is None and ports.now() < each.at + ON_ITS_WAY for each, stands in stand),
+        tuple(lease_id for each in stand for lease_id in each.leases),
+        on_its_way=any(each.is_to_come and ports.now() < each.record.at + ON_ITS_WAY for each in stand),
     )
 
 
@@ -89,22 +90,6 @@ async def _of_scope(ports: Ports, event: Event, found: Look) -> Meant:
     return Meant(tuple([each.id async for each in ports.leases.granted(reach)]))
 
 
-async def is_live(ports: Ports, lease_id: LeaseId) -> bool:
-    """Returns whether the lease stands, and nobody has begun to end it. One that cannot be read counts as live."""
-    return await _stands(ports, lease_id) or False
-
-
-async def _stands(ports: Ports, lease_id: LeaseId) -> bool | None:
-    """As ``is_live``; ``None`` if there is no such lease."""
-    try:
-        lease = await ports.leases.get(lease_id)
-    except Unreadable as unread:
-        # Nobody can end it. ``status`` tells of it.
-        log.error("%s", unread)  # noqa: TRY400 - its frames say no more
-        return True
-    return lease.state.is_open if lease is not None else None
-
-
 async def end_leases(ports: Ports, lease_ids: Iterable[LeaseId], cause: Cause = Cause.REVOKED) -> None:
     """Moves each lease to ENDING, and lets the queue's workers take it back. What was moved is due: the sweep sees it."""
     wanted = [*lease_ids]
@@ -117,7 +102,7 @@ async def end_leases(ports: Ports, lease_ids: Iterable[LeaseId], cause: Cause = 
 
 async def tidy(ports: Ports, record: RuleLease) -> None:
     """Forgets a record whose lease is over, once it does not count in the rule's hour any more."""
-    if record.at > ports.now() - HOUR or await is_live(ports, record.lease_id):
+    if record.at > ports.now() - HOUR or await living(ports, record):
         return
     try:
         await ports.rule_leases.remove(record)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.broker.events.end import end_leases, is_live, tidy
+from shared.broker.events.end import end_leases, tidy
 from shared.broker.events.over import over_by_holder, over_by_rule
+from shared.broker.events.recorded import alive, living, name_anew
 from shared.broker.holder_resources import leases_of
 from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
@@ -57,8 +58,9 @@ async def look_at_subjects(ports: Ports, request_id: str) -> int:
 async def _live(ports: Ports, records: Sequence[RuleLease]) -> list[RuleLease]:
     found: list[RuleLease] = []
     for record in records:
-        if await is_live(ports, record.lease_id):
-            found.append(record)
+        stand = await alive(ports, record)
+        if stand.leases:
+            found.append(await name_anew(ports, stand))
         else:
             await tidy(ports, record)
     return found
@@ -114,7 +116,7 @@ def _cause(suspect: _Suspect, found: Look) -> Cause | None:
 
 
 async def _leases(ports: Ports, record: _Record) -> Sequence[LeaseId]:
-    return [record.lease_id] if isinstance(record, RuleLease) else await leases_of(ports, [record])
+    return await (living(ports, record) if isinstance(record, RuleLease) else leases_of(ports, [record]))
 
 
 async def _tell(ports: Ports, request_id: str, suspect: _Suspect, lease_id: LeaseId, cause: Cause) -> None:

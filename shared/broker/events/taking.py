@@ -16,6 +16,8 @@ _PATH = "action.issue"
 def faults_of_taking(ports: Ports, role: Role, action: Issuing) -> Iterator[Fault]:
     """Yields what keeps the lease from reaching its holder: it gives to the holder, or lies where that finds it."""
     delivery = role.delivery
+    if action.rotate and (delivery is None or not (delivery.required or action.vault)):
+        yield Fault(f"{_PATH}.rotate", "the role's leases are not delivered: there is no secret that a successor could renew")
     if delivery is None:
         if action.vault:
             yield Fault(f"{_PATH}.delivery", "the role delivers into no vault")

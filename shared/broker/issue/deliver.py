@@ -66,14 +66,17 @@ class Delivering:
     async def require_name(self, lease: Lease, *, deadline: float) -> None:
         """Raises ``Conflict`` if the secret's name is another's, or leases lie there that were granted something else.
 
-        If the lease has a secret of its own, makes no call.
+        Those that it succeeds may have been granted something else: their role has changed, and whoever reads the newest
+        version gets what the role of today grants. If the lease has a secret of its own, makes no call.
         """
         for other_id in await self.ports.courier.require_name(lease, deadline=deadline):
             try:
                 other = await self.ports.leases.get(other_id)
             except Unreadable:
                 continue
-            if other is not None and other.state.is_open and other.target_digest != lease.target_digest:
+            if other is None or not other.state.is_open or _succeeds(lease, other):
+                continue
+            if other.target_digest != lease.target_digest:
                 sentence = "A live lease has a version of this secret, and was granted something else: the ask differs."
                 raise Conflict(sentence, code="secret_name_taken")
 
@@ -108,3 +111,8 @@ class Delivering:
     def _rights_are_fresh(self) -> bool:
         since = self.role.delivers_since
         return since is not None and self.ports.now() < since + _RIGHTS_COUNT_WITHIN
+
+
+def _succeeds(lease: Lease, other: Lease) -> bool:
+    """Returns whether an event rule issues the lease as a successor of ``other``, or of one that has succeeded that."""
+    return lease.succeeds is not None and (lease.rotating_rule, lease.known_holder) == (other.rotating_rule, other.known_holder)

@@ -42,6 +42,10 @@ class IssueRequest:
     """Whether and where the caller wants the credential delivered; ``None`` if it does not say."""
     holder: Caller | None = None
     """Who is to hold the lease, if that is not the caller: the caller only lends its right."""
+    rotating_rule: str = ""
+    """The event rule that issues its successor before it ends; empty if it is to have none."""
+    succeeds: LeaseId | None = None
+    """The lease whose successor it is to be."""
 
 
 async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate: AskRate) -> tuple[Filled, int, Decision]:
@@ -106,6 +110,8 @@ def plan(
         key_digest=key.digest if key else "",
         target_digest=target_digest(ports.kinds, role.target),
         asked=wanted.ask.credential,
+        rotating_rule=wanted.rotating_rule,
+        succeeds=wanted.succeeds,
         is_unissued=True,
     )
     return order, with_delivery(ports, role, ports.kinds.with_derived(lease), vault)

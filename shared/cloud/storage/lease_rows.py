@@ -179,7 +179,7 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
 
 def _optional(lease: Lease) -> dict[str, Any]:
     """What few leases have: of the others, the row says nothing."""
-    names = ("ready_at", "prepare_by", "tokens_until", "tell_at", "repeat_by")
+    names = ("ready_at", "prepare_by", "tokens_until", "tell_at", "repeat_by", "successor_at")
     instants: dict[str, datetime | None] = {name: getattr(lease, name) for name in names}
     fields = {
         **{name: each.isoformat() for name, each in instants.items() if each is not None},
@@ -193,6 +193,8 @@ def _optional(lease: Lease) -> dict[str, Any]:
         "asked": dict(lease.asked),
         "told": lease.told,
         "role_revoked": lease.role_revoked,
+        "rotating_rule": lease.rotating_rule,
+        "succeeds": lease.succeeds,
     }
     return {name: value for name, value in fields.items() if value}
 

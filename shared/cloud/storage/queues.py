@@ -32,6 +32,7 @@ from shared.core.message import (
     write_message,
     write_preparation,
     write_refill,
+    write_succession,
 )
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.queue import Aside
@@ -119,6 +120,10 @@ class StorageFillings(StoragePreparations):
     async def refill(self, role: RoleName) -> None:
         """As ``StorageRevocations.send``."""
         await _send(self._client, write_refill(role), _REFILL)
+
+    async def succeed(self, lease_id: LeaseId, *, lives: timedelta) -> None:
+        """As ``StorageRevocations.send``."""
+        await _send(self._client, write_succession(lease_id), lives)
 
 
 class StorageEvents:

@@ -55,6 +55,7 @@ class TableRuleLeases:
             "At": record.at.isoformat(),
             "Former": json.dumps([each.isoformat() for each in record.former]),
             "OfSubject": record.of_subject,
+            **({"Earlier": json.dumps(record.earlier)} if record.earlier else {}),
         }
         (version,) = await self._table.write([update(row, record.version) if record.version else create(row)])
         return replace(record, version=version)
@@ -95,6 +96,7 @@ def rule_lease(row: Row) -> RuleLease:
                 instant(row["At"]),
                 tuple(instant(each) for each in json.loads(row["Former"])),
                 row.get("OfSubject", False),
+                tuple(named(LeaseId.parse, each) for each in json.loads(row.get("Earlier", "[]"))),
                 etag_of(row),
             )
         )

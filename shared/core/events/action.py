@@ -36,6 +36,8 @@ class Issuing:
     """Where the credential is delivered; empty for the only vault of the role, or for none."""
     parameters: tuple[tuple[str, str], ...] = ()
     within: str = ""
+    rotate: bool = False
+    """Whether each lease gets a successor before it ends, so that something that works always lies under the secret's name."""
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -91,6 +93,7 @@ def write_action(action: Action) -> dict[str, Any]:
             **({"delivery": {"vault": action.vault}} if action.vault else {}),
             **({"parameters": dict(action.parameters)} if action.parameters else {}),
             **({"within": action.within} if action.within else {}),
+            **({"rotate": True} if action.rotate else {}),
         }
     }
 
@@ -104,11 +107,12 @@ def _read_issue(outer: Reader) -> Issuing | None:
     vault = _vault(reader)
     parameters = _parameters(reader)
     within = reader.parsed("within", _within)
+    rotate = reader.flag("rotate", default=False)
     reader.done()
     if len(reader.faults) > before or role is None or holder is None:
         return None
     named = ObjectId(holder) if holder != SUBJECT_IDENTITY else None
-    return Issuing(role, named, ttl, vault, parameters, within or "")
+    return Issuing(role, named, ttl, vault, parameters, within or "", rotate)
 
 
 def _read_revoke(outer: Reader) -> Revoking | None:

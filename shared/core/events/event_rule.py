@@ -229,6 +229,8 @@ class _Reading:
             return
         if verify == "none" and action.holder is None:
             self._fault("action.issue.holder", "of a subject that nobody verifies nothing is read: name an object id")
+        if verify == "none" and action.rotate:
+            self._fault("action.issue.rotate", "of a subject that nobody verifies, nobody can say that it is still there")
         if verify == "none" and action.references:
             self._fault("action.issue", "a subject that nobody verifies fills nothing: give literal values")
         elif subject is not None and "subject.resource_name" in action.references and len(subject.segments) != _TOP_RESOURCE:

@@ -22,7 +22,8 @@ class RuleLease:
     """``at``: when the lease was named. ``former``: when those were that it has replaced, within an hour before.
 
     ``of_subject``: whether the holder was the subject's own identity then. A stored row may not say it: then it is ``False``,
-    and the lease ends only with the subject. ``version`` is the stored row's ETag; empty before it is stored.
+    and the lease ends only with the subject. ``earlier``: leases that it has succeeded, and that may live until their own ends.
+    ``version`` is the stored row's ETag; empty before it is stored.
     """
 
     rule: str
@@ -32,12 +33,18 @@ class RuleLease:
     at: datetime
     former: tuple[datetime, ...] = ()
     of_subject: bool = False
+    earlier: tuple[LeaseId, ...] = ()
     version: str = ""
 
-    def replaced(self, lease_id: LeaseId, now: datetime) -> RuleLease:
-        """Returns the record of another lease, in place of this one."""
+    @property
+    def leases(self) -> tuple[LeaseId, ...]:
+        """The lease that it names, and those that this one has succeeded."""
+        return (self.lease_id, *self.earlier)
+
+    def replaced(self, lease_id: LeaseId, now: datetime, living: Iterable[LeaseId] = ()) -> RuleLease:
+        """Returns the record of another lease, in place of this one. ``living``: those of its leases that live still."""
         former = tuple(each for each in (*self.former, self.at) if each > now - HOUR)
-        return replace(self, lease_id=lease_id, at=now, former=former)
+        return replace(self, lease_id=lease_id, at=now, former=former, earlier=tuple(living))
 
     def is_at_or_below(self, subject: str) -> bool:
         """Returns whether its subject is this one, or lies in it."""

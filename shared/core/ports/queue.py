@@ -29,10 +29,16 @@ class Preparations(Protocol):
 
 
 class Fillings(Preparations, Protocol):
-    """The same, of leases for pools. Nobody has asked for them, so they do not wait in one queue with callers' leases."""
+    """The same, of leases for pools, and of successors that event rules issue. Nobody has asked for them, so they do not wait
+    in one queue with callers' leases.
+    """
 
     async def refill(self, role: RoleName) -> None:
         """Puts a message on the queue that asks for the role's pool to be filled. It lives for a minute. Raises as ``send``."""
+        ...
+
+    async def succeed(self, lease_id: LeaseId, *, lives: timedelta) -> None:
+        """Puts a message on the queue that asks for the lease's successor. Otherwise as ``send``."""
         ...
 
 

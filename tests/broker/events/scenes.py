@@ -44,9 +44,9 @@ def bobs_role(target: Target | None = None, **more: Any) -> Role:
     return role(target or RoleGrantTarget(principal_target(1).azure_roles), name=JIT, bounds=bobs, max_ttl=3600, **more)
 
 
-def scene(*, of: Role | None = None, **rules: dict[str, Any]) -> World:
+def scene(*, of: Role | None = None, publishing: bool = False, **rules: dict[str, Any]) -> World:
     """With these rules, of which Bob is the lender, and the site."""
-    made = world(of or bobs_role())
+    made = world(of or bobs_role(), publishing=publishing)
     for name, rule in (rules or {"sites": document()}).items():
         made.event_rules.keep(read_event_rule(name, rule, Lender.of(BOB)))
     for each in (BOB.object_id, APP, OTHER_APP):

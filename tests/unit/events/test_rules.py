@@ -149,6 +149,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         BAD,
         "action.issue",
     ),
+    "an unverified rotation": (
+        open_rule(action={"issue": {"role": "jit", "holder": HOLDER, "rotate": True}}),
+        BAD,
+        "action.issue.rotate",
+    ),
     # the action
     "no action": (rule(action=None), BAD, "action"),
     "two actions": (rule(action={**ISSUE, **REVOKE}), BAD, "action"),
@@ -157,6 +162,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a holder's name": (issuing(holder="alice"), BAD, "action.issue.holder"),
     "an unknown reference": (issuing(parameters={"x": "subject.location"}), BAD, "action.issue.parameters.x"),
     "no vault's address": (issuing(delivery={"vault": "kv-app"}), BAD, "action.issue.delivery.vault"),
+    "a rotation in words": (issuing(rotate="yes"), BAD, "action.issue.rotate"),
     "no rule's name": (rule(types=[DELETED], action={"revoke": {"of": "rule:"}}), BAD, "action.revoke.of"),
     "everything": (rule(types=[DELETED], action={"revoke": {"of": "all"}}), BAD, "action.revoke.of"),
     "too many an hour": (rule(max_per_hour=1001), BAD, "max_per_hour"),
@@ -205,6 +211,7 @@ TAKEN = {
                 "delivery": {"vault": "https://kv-app.vault.azure.net"},
                 "parameters": {"group": "subject.resource_group", "name": "subject.resource_name", "x": "literal"},
                 "within": "subject.id",
+                "rotate": True,
             }
         },
     ),
