@@ -77,6 +77,11 @@ var alertsOfLog = {
     severity: 1
     description: 'Somebody else has touched a principal that waits in a pool. Its lease ends. The audit trail has the key.'
   }
+  'successor-missing': {
+    line: 'successor_missing'
+    severity: 1
+    description: 'A lease that an event rule rotates has ended without a successor: what lies under its secret\'s name does not work any more. The audit trail says why no successor could be issued.'
+  }
 }
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [

@@ -39,7 +39,7 @@ async def tell_missing_successor(ports: Ports, request_id: str, lease: Lease, ca
     """Tells of a lease whose end has come before there was a successor. Raises nothing foreseen: the end does not wait."""
     if lease.state is not State.ACTIVE or lease.successor_at is None or cause is not Cause.EXPIRED:
         return
-    log.error("lease %s of rule %s ends without a successor", lease.id, lease.rotating_rule)
+    log.error("successor_missing lease=%s rule=%s: it ends without a successor", lease.id, lease.rotating_rule)
     event = AuditEvent(
         at=ports.now(),
         operation="event",
