@@ -18,6 +18,7 @@ from shared.broker.events.taking import faults_of_taking
 from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.ports import Actor, Ports
+from shared.core.access.policy import PolicyName
 from shared.core.caller import Caller
 from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Forbidden, LeaseholdError, LostRace, Malformed, NotFound, Unreadable, Upstream
@@ -207,6 +208,7 @@ class IssueBy:
             ask=ask,
             delivery=delivery,
             holder=holder,
+            by_rule=PolicyName(self.rule.name),
             rotating_rule=self.rule.name if action.rotate else "",
             succeeds=self.succeeding,
         )

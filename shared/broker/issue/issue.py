@@ -27,6 +27,7 @@ from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.scopes import look_for_scopes
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.rules import withhold_faults
+from shared.core.access.policy import PolicyName
 from shared.core.errors import (
     Forbidden,
     Interrupted,
@@ -98,7 +99,7 @@ async def issue(
     ``preference`` the caller waits for as long as an issue may take, and takes a credential that is not proven. With one, the
     answer is ``Accepted`` if the credential is not made and proven in the time that the caller waits.
     """
-    ask = _CallersAsk(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key)
+    ask = _CallersAsk(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key, wanted.by_rule)
     for _ in range(_DECISIONS):
         with suppress(_RoleWrittenError):
             return await _issue(ports, actor, wanted, ask, preference)
@@ -157,6 +158,7 @@ class _CallersAsk:
     rate: AskRate
     answers_by: float
     key: IdempotencyKey | None
+    by_rule: PolicyName | None
 
 
 @dataclass(slots=True)
@@ -226,12 +228,25 @@ class _Issuing:
             _require_the_same(role, found, is_overtaken=lock.lease.is_overtaken(generation.number))
             if wait is not None:
                 raise TooManyIssues(retry_after=wait)
+            await self._require_rule()
             await admit(ports, lock.lease, role, since=generation.number)
             if self.preference is not None and self.preference.is_async:
                 await require_room(ports, lock.lease)
         except (Rejected, Interrupted, Unreadable, _RoleWrittenError):
             await opened.withdraw(ports, lock)
             raise
+
+
+    async def _require_rule(self) -> None:
+        """Raises ``Interrupted`` if an event rule asks that was deleted or disabled meanwhile.
+
+        Whoever deletes the rule and ends what it has issued either sees the lease, which stands, or is seen here.
+        """
+        if self.ask.by_rule is None:
+            return
+        rule = await self.ports.event_rules.get(self.ask.by_rule)
+        if rule is None or not rule.acts:
+            raise Interrupted
 
 
 def _require_the_same(decided_on: Role, found: Role | None, *, is_overtaken: bool) -> None:

@@ -13,6 +13,7 @@ from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_for_the_first_time, was_never_read
 from shared.broker.rules import require_current
 from shared.core.access.decide import Decision
+from shared.core.access.policy import PolicyName
 from shared.core.caller import Caller
 from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Fault, Malformed, RoleOutdated
@@ -42,6 +43,8 @@ class IssueRequest:
     """Whether and where the caller wants the credential delivered; ``None`` if it does not say."""
     holder: Caller | None = None
     """Who is to hold the lease, if that is not the caller: the caller only lends its right."""
+    by_rule: PolicyName | None = None
+    """The event rule that asks, and that must still be there when the lease stands; ``None`` if a caller asks."""
     rotating_rule: str = ""
     """The event rule that issues its successor before it ends; empty if it is to have none."""
     succeeds: LeaseId | None = None

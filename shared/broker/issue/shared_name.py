@@ -72,24 +72,30 @@ class SharedName:
     async def _require_free(self, lease: Lease, deadline: float) -> None:
         await self._refuse_beside(lease, await self.ports.courier.require_name(lease, deadline=deadline))
 
+    async def _forerunners(self, lease: Lease) -> set[LeaseId]:
+        """Returns whom the lease succeeds, one after the other, as far as their rows are there. Most succeed nobody."""
+        found: set[LeaseId] = set()
+        each: Lease | None = lease
+        while each is not None and each.succeeds is not None and each.succeeds not in found:
+            found.add(each.succeeds)
+            each = await self.ports.leases.get(each.succeeds)
+        return found
+
     async def _refuse_beside(self, lease: Lease, others: Iterable[LeaseId]) -> None:
         for other_id in others:
             try:
                 other = await self.ports.leases.get(other_id)
             except Unreadable:
                 continue
-            if other is not None and other.state.is_open and _differs(other, lease) and not _succeeds(lease, other):
+            if other is None or not other.state.is_open or not _differs(other, lease):
+                continue
+            if other.id not in await self._forerunners(lease):
                 sentence = "A live lease has a version of this secret, and was granted something else: the ask differs."
                 raise Conflict(sentence, code=_CODE)
 
 
 def _differs(one: Lease, other: Lease) -> bool:
     return (one.id.role, one.target_digest) != (other.id.role, other.target_digest)
-
-
-def _succeeds(lease: Lease, other: Lease) -> bool:
-    """Returns whether an event rule issues the lease as a successor of ``other``, or of one that has succeeded that."""
-    return lease.succeeds is not None and (lease.rotating_rule, lease.known_holder) == (other.rotating_rule, other.known_holder)
 
 
 def _overtaken() -> Conflict:

@@ -13,10 +13,14 @@ from shared.broker.renew import renew
 from shared.core.access.bounds import Bounds
 from shared.core.access.policy import PolicyName
 from shared.core.errors import Unavailable
+from shared.core.events.event_rule import read_event_rule
+from shared.core.events.lender import Lender
 from shared.core.limits import Limits
 from shared.core.ports.documents import ANY
 from tests.broker.events.rotating import (
+    GONE,
     NEAR,
+    TTL,
     delivering_role,
     ids,
     minutes,
@@ -26,10 +30,11 @@ from tests.broker.events.rotating import (
     the_holders_too,
     with_old_lease,
 )
-from tests.broker.events.scenes import APP, JIT, OTHER_APP, SITE, active, bobs_role, codes, deliver
+from tests.broker.events.scenes import APP, JIT, OTHER_APP, SITE, active, bobs_role, codes, deliver, document, scene
 from tests.fakes.world import ADMINISTRATOR, BOB, World, application, principal_target, request
 
 RULE = PolicyName("sites")
+OTHER_SITE = SITE.replace("/web", "/other")
 
 
 def denials(made: World) -> int:
@@ -213,3 +218,24 @@ async def test_a_global_cap_counts_both() -> None:
     made.clock.jump(NEAR)
     await minutes(made)
     assert 1 == len(active(made))
+
+
+async def test_leases_of_two_subjects_under_one_name_succeed_their_own_alone() -> None:
+    """A rule for one holder of both is written anew, and grants each successor something of its own. One of two is refused."""
+    made = scene(of=delivering_role(), sites=for_one_holder(), gone=GONE)
+    made.resources.put(OTHER_SITE, OTHER_APP)
+    await deliver(made)
+    await deliver(made, subject=OTHER_SITE, id="event-2")
+    assert 2 == len(active(made))
+    made.event_rules.keep(read_event_rule("sites", for_one_holder("subject.id"), Lender.of(BOB)))
+    for _ in range(3):
+        made.clock.jump(NEAR)
+        await minutes(made, 3)
+        late = [each for each in active(made) if each.succeeds is not None]
+        assert 1 >= len({each.target_digest for each in late})
+
+
+def for_one_holder(within: str = "") -> dict[str, Any]:
+    """A rule for a holder that two sites share."""
+    more = {"within": within} if within else {}
+    return document(action={"issue": {"role": "jit", "holder": APP, "ttl": TTL, "rotate": True} | more})
