@@ -236,7 +236,6 @@ class _Issuing:
             await opened.withdraw(ports, lock)
             raise
 
-
     async def _require_rule(self) -> None:
         """Raises ``Interrupted`` if an event rule asks that was deleted or disabled meanwhile.
 
