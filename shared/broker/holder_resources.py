@@ -53,6 +53,11 @@ async def note_principal(ports: Ports, holder: ObjectId, principal: Principal | 
         await ports.holder_resources.note(HolderResource(holder, principal.resource_id, ports.now()))
 
 
+async def is_unknown(ports: Ports, holder: ObjectId) -> bool:
+    """Returns whether the directory says that there is no such service principal. ``False`` also if it cannot be read."""
+    return await _principal(ports, holder) is None
+
+
 async def leases_of(ports: Ports, records: Sequence[HolderResource]) -> list[LeaseId]:
     """Returns the leases of these holders that nobody has begun to end. Makes 16 range reads for each. Raises ``Upstream``."""
     held = [await ports.leases.held_by(ports.home, each.holder) for each in records]
@@ -95,14 +100,18 @@ async def _holders(ports: Ports) -> set[ObjectId]:
 
 async def _ask(ports: Ports, holder: ObjectId, *, whatever: bool = False) -> bool:
     """Asks the directory, and notes the resource; with ``whatever``, also that there is none. Returns whether it answered."""
-    caller = Caller(holder, ports.home, CallerType.APPLICATION, token_fingerprint="")
-    principal = (await ports.directory.read(caller, Needs(principal=True))).principal
+    principal = await _principal(ports, holder)
     if isinstance(principal, Unread):
         return False
     resource = (principal.resource_id if principal is not None else None) or ""
     if resource or whatever:
         await ports.holder_resources.note(HolderResource(holder, resource, ports.now()))
     return True
+
+
+async def _principal(ports: Ports, holder: ObjectId) -> Principal | Unread | None:
+    caller = Caller(holder, ports.home, CallerType.APPLICATION, token_fingerprint="")
+    return (await ports.directory.read(caller, Needs(principal=True))).principal
 
 
 async def _forget(ports: Ports, record: HolderResource) -> None:

@@ -46,7 +46,7 @@ async def test_each_program_gets_its_credential_and_uses_it(deployment: Deployme
     The roles are written by the command of ``samples/README.md``.
     """
     before = await deployment.objects()
-    (script,) = commands("samples/README.md")
+    script, *_ = commands("samples/README.md")
     values = {
         "<url>": deployment.stack.url,
         "<audience>": deployment.audience,

@@ -79,7 +79,7 @@ async def _of_rule(ports: Ports, event: Event, name: str, found: Look) -> Meant:
 
 async def _of_holder(ports: Ports, event: Event, found: Look) -> Meant:
     records = await ports.holder_resources.at_or_below(event.subject)
-    meant = [each for each in records if over_by_holder(each, event.subject, found) is not None]
+    meant = [each for each in records if await over_by_holder(ports, each, event.subject, found) is not None]
     return Meant(tuple(await leases_of(ports, meant)))
 
 

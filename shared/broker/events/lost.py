@@ -98,7 +98,7 @@ async def _end_if_over(ports: Ports, request_id: str, suspect: _Suspect) -> int:
     except (Unparsable, Upstream) as failure:
         log.info("%s of rule %s could not be looked at: %s", suspect.subject, suspect.rule, type(failure).__name__)
         return 0
-    cause = _cause(suspect, found)
+    cause = await _cause(ports, suspect, found)
     if cause is None:
         return 0
     leases = await _leases(ports, suspect.record)
@@ -108,11 +108,11 @@ async def _end_if_over(ports: Ports, request_id: str, suspect: _Suspect) -> int:
     return len(leases)
 
 
-def _cause(suspect: _Suspect, found: Look) -> Cause | None:
+async def _cause(ports: Ports, suspect: _Suspect, found: Look) -> Cause | None:
     """Returns why the leases end, if Azure says so for certain."""
     if isinstance(suspect.record, RuleLease):
         return over_by_rule(suspect.record, suspect.subject, found)
-    return over_by_holder(suspect.record, suspect.subject, found)
+    return await over_by_holder(ports, suspect.record, suspect.subject, found)
 
 
 async def _leases(ports: Ports, record: _Record) -> Sequence[LeaseId]:

@@ -53,7 +53,7 @@ class Attempt:
     delivering: Delivering | None = None
     """Who puts the credential into a vault; ``None`` if it is answered."""
     is_in_doubt: bool = field(default=False, init=False)
-    """Whether calls to Azure have begun whose answers may be lost. What is refused from then on has perhaps made something."""
+    """Whether calls have begun whose answers may be lost. What is refused from then on has perhaps made something."""
 
     async def carry_out(self) -> Issued | Accepted:
         """Raises ``LostRace`` if another worker has moved the lease, ``Rejected``, ``Upstream``: nothing is undone yet."""
@@ -93,6 +93,8 @@ class Attempt:
         return begins
 
     async def _activated(self, credential: Credential, proven: Proven, begins: datetime | None) -> Issued:
+        # The write may count although its answer is lost.
+        self.is_in_doubt = True
         learned, ready, readiness, at = self.minting.learned, proven.ready, proven.readiness, proven.at
         ends = credential.ends_at
         maybe_more = self.lock.lease.maybe_more_secrets or self.minting.maybe_more

@@ -102,37 +102,34 @@ async def issue(
     ask = _CallersAsk(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key, wanted.by_rule)
     for _ in range(_DECISIONS):
         with suppress(_RoleWrittenError):
-            return await _issue(ports, actor, wanted, ask, preference)
+            issuing, opening = await _decided(ports, actor, wanted, ask, preference)
+            # Neither look nor note raises what is foreseen: what they do raise must not be lost behind a lost race.
+            looking = both(missing_in_azure(ports, issuing.filled, opening.planned.id), _note_holder(ports, actor, wanted))
+            (missing, _), opened = await both(looking, opening.next())
+            while True:
+                ask.key = opening.key
+                async with LeaseLock(ports, opened.lease) as lock:
+                    await issuing.look_again(opened, lock, missing)
+                    attempt = issuing.attempt(opened, lock)
+                    try:
+                        made = attempt.carry_out()
+                        return await made if opened.pooled is None else (await both(opened.refill(ports), made))[1]
+                    except LeaseholdError as failure:
+                        await issuing.clean_up(failure, opened, attempt)
+                opened = await opening.next()
     raise Interrupted
 
 
-async def _issue(
+async def _decided(
     ports: Ports, actor: Actor, wanted: IssueRequest, ask: _CallersAsk, preference: Preference | None
-) -> Issued | Accepted:
-    """Decides, and issues. Raises as ``issue``, and ``_RoleWrittenError``."""
-    key = ask.key
+) -> tuple[_Issuing, Opening]:
+    """Decides by the role of now, and plans. Raises as ``issue``."""
     filled, generation, decision = await role_asked_for(ports, actor, wanted, ask.rate)
     filled = replace(filled, role=filled.role.cut_to(ports.limits.max_ttl))
-    order, planned = plan(ports, actor, wanted, filled, key)
+    order, planned = plan(ports, actor, wanted, filled, ask.key)
     order = replace(order, deadline=min(order.deadline, ask.answers_by))
-    opening = Opening(ports, filled, order, replace(planned, generation=generation), key)
-    issuing = _Issuing(ports, replace(actor, decision=decision), filled, ask, preference)
-    # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race. Nor does the note.
-    looking = both(missing_in_azure(ports, filled, planned.id), _note_holder(ports, actor, wanted))
-    (missing, _), opened = await both(looking, opening.next())
-    while True:
-        ask.key = opening.key
-        async with LeaseLock(ports, opened.lease) as lock:
-            await issuing.look_again(opened, lock, missing)
-            minting = Minting(ports.kinds.of(filled.role), opened.order, opened.lease.footprint)
-            delivering = Delivering.of(ports, filled.role, opened.lease)
-            attempt = Attempt(ports, issuing.actor, lock, minting, preference, order.deadline, delivering)
-            try:
-                made = attempt.carry_out()
-                return await made if opened.pooled is None else (await both(opened.refill(ports), made))[1]
-            except LeaseholdError as failure:
-                await issuing.clean_up(failure, opened, attempt)
-        opened = await opening.next()
+    opening = Opening(ports, filled, order, replace(planned, generation=generation), ask.key)
+    return _Issuing(ports, replace(actor, decision=decision), filled, ask, preference), opening
 
 
 async def _note_holder(ports: Ports, actor: Actor, wanted: IssueRequest) -> None:
@@ -170,6 +167,13 @@ class _Issuing:
     filled: Filled
     ask: _CallersAsk
     preference: Preference | None
+
+    def attempt(self, opened: Opened, lock: LeaseLock) -> Attempt:
+        """Returns the go at making the lease that was opened."""
+        ports, role, order = self.ports, self.filled.role, opened.order
+        minting = Minting(ports.kinds.of(role), order, opened.lease.footprint)
+        delivering = Delivering.of(ports, role, opened.lease)
+        return Attempt(ports, self.actor, lock, minting, self.preference, order.deadline, delivering)
 
     async def clean_up(self, failure: LeaseholdError, opened: Opened, attempt: Attempt) -> None:
         """Takes back what a failed attempt has made, and raises what the caller is told.
@@ -217,7 +221,8 @@ class _Issuing:
 
     async def look_again(self, opened: Opened, lock: LeaseLock, missing: Missing | None) -> None:
         """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is
-        seen here. Counts the issue meanwhile. Raises as ``_issue``; then the lease is gone, or back in the pool.
+        seen here. Counts the issue meanwhile. Raises as ``issue``, and ``_RoleWrittenError``; then the lease is gone, or back
+        in the pool.
         """
         ports, role = self.ports, self.filled.role
         if missing is not None:

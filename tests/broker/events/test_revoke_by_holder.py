@@ -39,6 +39,7 @@ from tests.support.pools import filling
 IDENTITY = f"{SCOPES[0]}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/worker"
 SLOT = f"{SITE}/slots/blue"
 HOLDER = {"revoke": {"of": "holder"}}
+DAY = 86400.0
 
 
 def caller(holder: ObjectId) -> Caller:
@@ -116,6 +117,17 @@ async def test_a_site_that_shows_no_identity_ends_nothing() -> None:
     await deliver(made, DELETED)
     await deliver_all(made, pause=15)
     assert 1 == len(active(made))
+
+
+async def test_an_identity_that_neither_the_site_nor_the_directory_shows_is_gone() -> None:
+    """The site was made again without one."""
+    made = await watched()
+    await asks(made, APP)
+    made.resources.put(SITE)
+    del made.callers.principals[APP]
+    made.clock.jump(DAY)
+    await deliver(made, DELETED)
+    assert ["subject_replaced"] == causes(made)
 
 
 async def test_what_the_former_identity_of_a_site_holds_ends() -> None:
