@@ -67,6 +67,15 @@ async def test_one_look_a_subject_is_kept_for_five_seconds() -> None:
     assert 3 == len(service.asked)
 
 
+async def test_a_name_that_only_folds_to_another_is_looked_at_by_itself() -> None:
+    """A Kelvin sign is no k, in Azure: a look at the one says nothing of the other."""
+    site = Scope(SITE.replace("/web", "/kiosk"))
+    read, service, _ = resources(PROVIDER, document({}), refusal(404, "ResourceNotFound"))
+    assert ResourceState.THERE is (await read.see(site)).state
+    assert ResourceState.GONE is (await read.see(Scope(site.replace("/kiosk", "/\u212aiosk")))).state
+    assert 3 == len(service.asked)
+
+
 async def test_a_thousand_looks_at_one_subject_make_at_most_fifty_reads() -> None:
     """A worker that acts on five events a second takes more than three minutes for as many."""
     read, service, clock = resources(PROVIDER, *(document({}) for _ in range(50)))

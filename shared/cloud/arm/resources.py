@@ -37,7 +37,7 @@ _DATE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """A resource, by its key."""
+    """A resource, by its name as Azure compares names: no letters but A to Z have two cases."""
 
     key: str
     scope: Scope = field(compare=False)
@@ -53,7 +53,7 @@ class AzureResources:
 
     async def see(self, resource: Scope) -> Look:
         """Makes one call, and another for the first resource of a provider within an hour."""
-        return await self._looks.answer(_Looked(resource.key, resource))
+        return await self._looks.answer(_Looked(fold(resource), resource))
 
     async def may_read(self, pattern: SubjectPattern) -> bool:
         """Makes one call, a page of permissions each."""
