@@ -13,7 +13,16 @@ from shared.broker.issue.preparations import Preference
 from shared.broker.issue.prepare import prepare
 from shared.broker.revoke import revoke
 from shared.core.delivery import Delivery
-from shared.core.errors import Conflict, LeaseholdError, LostRace, Unreachable, Unreadable
+from shared.core.errors import (
+    Conflict,
+    LeaseholdError,
+    LostRace,
+    Refused,
+    Unavailable,
+    Unreachable,
+    Unreadable,
+    Upstream,
+)
 from shared.core.lease import State
 from shared.core.names import RoleName
 from shared.core.ports.secret_names import SecretName
@@ -21,7 +30,7 @@ from shared.core.role import Role
 from tests.broker.scenes import issued, swept
 from tests.fakes.clock import START
 from tests.fakes.vaults import VAULT
-from tests.fakes.world import WEB, World, principal_target, request, role
+from tests.fakes.world import WEB, World, principal_target, request, role, world
 from tests.support.deliveries import lying, to_a_vault
 
 NAME = "database"
@@ -241,3 +250,14 @@ async def test_many_who_change_the_name_at_once_are_told_so() -> None:
     with pytest.raises(Conflict) as refused:
         await issued(world)
     assert "secret_name_taken" == refused.value.stable_code
+
+
+@pytest.mark.parametrize("error", [Refused(status=403, azure_code="ForbiddenByFirewall"), Unavailable(status=500)], ids=repr)
+async def test_a_vault_that_shows_no_versions_leaves_no_lease(error: Upstream) -> None:
+    """Nothing was made, and nothing was put there: there is nothing to wait for until the vault answers again."""
+    made = world(_role())
+    made.calls.fail("vaults.versions", error, times=1000)
+    with pytest.raises(type(error)):
+        await issue(made.ports, request(), IssueRequest(WEB))
+    assert not made.leases.rows
+    assert [] == made.leftovers()

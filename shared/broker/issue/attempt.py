@@ -52,6 +52,8 @@ class Attempt:
     waits_until: float
     delivering: Delivering | None = None
     """Who puts the credential into a vault; ``None`` if it is answered."""
+    has_begun: bool = field(default=False, init=False)
+    """Whether anything may have been made, in Azure or in a vault."""
     is_in_doubt: bool = field(default=False, init=False)
     """Whether calls have begun whose answers may be lost. What is refused from then on has perhaps made something."""
 
@@ -63,6 +65,7 @@ class Attempt:
             with limit_deadline(self.ports.within(self.ports.timing.throttled)):
                 if self.delivering is not None:
                     await self.delivering.require_name(self.lock.lease, deadline=self.minting.order.deadline)
+                self.has_begun = True
                 credential = await self.minting.run()
         except Upstream as failure:
             return await self._out_of_time(failure)

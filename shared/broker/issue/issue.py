@@ -27,7 +27,6 @@ from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.scopes import look_for_scopes
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.rules import withhold_faults
-from shared.core.access.policy import PolicyName
 from shared.core.errors import (
     Forbidden,
     Interrupted,
@@ -37,6 +36,7 @@ from shared.core.errors import (
     Throttled,
     TooManyIssues,
     Unreadable,
+    Upstream,
 )
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause
@@ -99,7 +99,7 @@ async def issue(
     ``preference`` the caller waits for as long as an issue may take, and takes a credential that is not proven. With one, the
     answer is ``Accepted`` if the credential is not made and proven in the time that the caller waits.
     """
-    ask = _CallersAsk(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key, wanted.by_rule)
+    ask = _CallersAsk(AskRate.of(ports, actor.caller), _answers_by(ports, deadline, preference), key, wanted)
     for _ in range(_DECISIONS):
         with suppress(_RoleWrittenError):
             issuing, opening = await _decided(ports, actor, wanted, ask, preference)
@@ -155,7 +155,7 @@ class _CallersAsk:
     rate: AskRate
     answers_by: float
     key: IdempotencyKey | None
-    by_rule: PolicyName | None
+    wanted: IssueRequest
 
 
 @dataclass(slots=True)
@@ -182,7 +182,8 @@ class _Issuing:
         """
         ports, actor, filled, lock = self.ports, self.actor, self.filled, attempt.lock
         clean_up = CleanUp(ports, actor.id, lock, attempt.minting)
-        if not attempt.is_in_doubt and opened.is_untouched(attempt.minting, failure):
+        is_nothing = not attempt.has_begun and isinstance(failure, Upstream)
+        if not attempt.is_in_doubt and (is_nothing or opened.is_untouched(attempt.minting, failure)):
             await opened.withdraw(ports, lock)
             await look_at_role(ports, actor.id, filled.template, failure)
             raise failure
@@ -242,15 +243,19 @@ class _Issuing:
             raise
 
     async def _require_rule(self) -> None:
-        """Raises ``Interrupted`` if an event rule asks that was deleted or disabled meanwhile.
+        """Raises ``Interrupted`` if an event rule asks that was deleted or disabled meanwhile, or for a lease that was revoked.
 
         Whoever deletes the rule and ends what it has issued either sees the lease, which stands, or is seen here.
         """
-        if self.ask.by_rule is None:
-            return
-        rule = await self.ports.event_rules.get(self.ask.by_rule)
-        if rule is None or not rule.acts:
-            raise Interrupted
+        ports, wanted = self.ports, self.ask.wanted
+        if wanted.by_rule is not None:
+            rule = await ports.event_rules.get(wanted.by_rule)
+            if rule is None or not rule.acts:
+                raise Interrupted
+        if wanted.succeeds is not None:
+            former = await ports.leases.get(wanted.succeeds)
+            if former is None or not (former.state.is_open or former.cause is Cause.EXPIRED):
+                raise Interrupted
 
 
 def _require_the_same(decided_on: Role, found: Role | None, *, is_overtaken: bool) -> None:

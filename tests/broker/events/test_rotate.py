@@ -235,6 +235,9 @@ async def test_a_lease_out_of_a_pool_is_found_after_its_key_is_gone() -> None:
     assert lease.id == record.lease_id
 
 
+ISSUE = {"role": "jit", "holder": "subject_identity", "rotate": True}
+
+
 async def test_each_site_rotates_by_itself() -> None:
     """Under its own name."""
     made = await with_old_lease()
@@ -251,6 +254,8 @@ async def test_each_site_rotates_by_itself() -> None:
     [
         pytest.param(bobs_role(), rotating_rule(), id="a role that gives to its holder"),
         pytest.param(delivering_role(delivery=None), rotating_rule(), id="a role that answers"),
+        pytest.param(delivering_role(), rotating_rule(action={"issue": ISSUE | {"ttl": 599}}), id="leases that are too short"),
+        pytest.param(delivering_role(ttl=300), rotating_rule(action={"issue": ISSUE}), id="a role whose leases are too short"),
     ],
 )
 async def test_a_rule_that_could_not_rotate_is_refused(role: Any, rule: dict[str, Any]) -> None:

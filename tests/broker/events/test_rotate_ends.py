@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import pytest
 
 from shared.broker.configure.event_rules import delete_event_rule
-from shared.broker.events.succeed import succeed
+from shared.broker.events.outcome import Outcome
+from shared.broker.events.succeed import _Succession, succeed
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.access.policy import PolicyName
@@ -21,6 +23,7 @@ from tests.broker.events.rotating import (
     with_old_lease,
 )
 from tests.broker.events.scenes import DELETED, JIT, OTHER_APP, SITE, active, deliver
+from tests.fakes.calls import Died
 from tests.fakes.world import ADMINISTRATOR, World, request
 
 RULE = PolicyName("sites")
@@ -127,6 +130,35 @@ def test_a_lease_that_is_revoked_while_its_successor_is_made_takes_that_with_it(
     stands = left.index(next(each for each in left if each))
     assert 30 < stands < len(left)
     assert all(len(each) == 1 for each in left[stands:])
+
+
+def test_whoever_is_revoked_before_its_successor_stands_has_none_though_the_worker_dies_before_its_last_look() -> None:
+    """The worker has looked when the successor stood, and before anything was made for it."""
+    lives = {False: 0, True: 0}
+    times = {False: 0, True: 0}
+    for ordinal, made in at_each_call(a_worker):
+        opened = made.calls.names().count("leases.open")
+        stands = list[bool]()
+
+        async def revoking(made: World = made, opened: int = opened, stands: list[bool] = stands) -> None:
+            stands.append(made.calls.names().count("leases.open") > opened)
+            await _revoking(made.coworker())
+
+        made.calls.meanwhile(ordinal, revoking)
+        with pytest.MonkeyPatch.context() as patch, suppress(Died):
+            patch.setattr(_Succession, "_made_sure", _dies)
+            made.run(partial(a_worker, made))
+        made.calls.revive()
+        if stands:
+            times[stands[0]] += 1
+            lives[stands[0]] += len(active(made))
+    assert 0 == lives[False]
+    assert times[False] > 5
+    assert 5 < lives[True] <= times[True]
+
+
+async def _dies(_: _Succession) -> Outcome:
+    raise Died
 
 
 def test_an_event_that_comes_meanwhile_issues_nothing_more() -> None:
