@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from shared.broker.ports import Ports
-from shared.core.errors import LostRace, Upstream
+from shared.core.errors import Absent, LostRace, Upstream
 from shared.core.lease import Lease
 from shared.core.vault_errors import VaultLeft
 
@@ -53,6 +53,9 @@ async def keep_up(ports: Ports, lease: Lease) -> None:
 async def _told(ports: Ports, lease: Lease, after: Lease, expires: datetime) -> Lease:
     try:
         await ports.courier.extend(lease, expires, deadline=ports.within(_SECONDS))
+    except Absent:
+        # Whoever may has deleted the secret: there is nothing to tell.
+        log.info("the secret of lease %s is not in its vault any more", lease.id)
     except Upstream as failure:
         log.warning("the vault of lease %s is told of its end later: %s", lease.id, failure)
         return after.behind(BEHIND, ports.now() + _AGAIN)

@@ -291,6 +291,17 @@ async def test_a_renewal_tells_the_vault() -> None:
     assert lease.id == version.shown.tags["lease"]
 
 
+async def test_a_renewal_of_a_lease_whose_secret_somebody_has_deleted_is_no_failure() -> None:
+    """The vault answers. There is nothing there that could say when the lease ends, and no sweep has anything to do."""
+    world = to_a_vault()
+    lease = (await issued(world)).lease
+    assert lease.delivery is not None
+    await world.vaults.delete(VAULT, lease.delivery.name)
+    world.clock.jump(60)
+    renewed = await renew(world.ports, request(), lease.id, None)
+    assert ("", renewed.expires_at) == (renewed.last_error, renewed.due_at)
+
+
 async def test_a_renewal_does_not_wait_for_a_vault_that_is_away() -> None:
     """The lease is renewed and says so; a sweep tells the vault, and the lease lives on."""
     world = to_a_vault()
