@@ -9,8 +9,11 @@ from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.issue.preparations import Accepted, Preference
 from shared.broker.revoke import revoke
 from shared.core.errors import Unavailable, Unreachable
-from tests.broker.preparing import unproven
-from tests.fakes.world import WEB, World, request, role, world
+from shared.core.lease import State
+from tests.broker.preparing import asked, taken, unproven
+from tests.fakes.own_identity import SYSTEM_ASSIGNED
+from tests.fakes.world import WEB, World, principal_target, request, role, world
+from tests.support.deliveries import lying, to_a_vault
 from tests.support.every_kind import works
 from tests.support.pools import fill_up, pooled_target
 
@@ -78,3 +81,17 @@ async def test_what_is_not_proven_in_time_leaves_no_secret(size: int) -> None:
         made = await issue(scene.ports, request(), WANTED, preference=Preference(wait=10))
     assert isinstance(made, Accepted)
     assert 0 == secrets(scene)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["principal proven before", "secret proven alone"])
+async def test_a_delivered_lease_that_a_worker_makes_has_the_one_secret_that_it_names(*, is_trusted: bool) -> None:
+    """The worker knows the application that it has just made: its lease's row does not name it yet."""
+    scene = to_a_vault(principal_target(1, 0, ready="token"))
+    scene.cloud.broker = scene.cloud.broker if is_trusted else SYSTEM_ASSIGNED
+    scene.calls.fail("directory.add_secret", Unreachable(), after=True)
+    assert isinstance(await asked(scene), Accepted)
+    lease = await taken(scene)
+    assert lease is not None
+    assert State.ACTIVE is lease.state
+    assert lying(scene, lease)
+    assert 1 == secrets(scene)

@@ -204,7 +204,7 @@ class _Preparation:
             await self._remove(footprint)
             return await self._another_turn(made, began, seen)
         alone = not (before.maybe_more_secrets or minted.maybe_more) or await kind.issuer.remove_former(
-            replace(order, rotating=True), before.footprint, maybe_more=True, keeping=minted.credential_id
+            replace(order, rotating=True), made, maybe_more=True, keeping=minted.credential_id
         )
         begins = ports.now()
         await delivering.put(self.lock, credential, begins=begins, deadline=order.deadline)
