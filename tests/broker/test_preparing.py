@@ -10,7 +10,7 @@ import pytest
 from shared.broker.configure.roles import delete_role
 from shared.broker.issue.preparations import UNFINISHED, Accepted, Preference
 from shared.broker.revoke import revoke, revoke_role
-from shared.core.errors import Forbidden, Refused, Throttled, TooMany, Unavailable, Upstream
+from shared.core.errors import Forbidden, Refused, Throttled, TooMany, Unavailable, Unreachable, Upstream
 from shared.core.lease import Cause, State
 from shared.core.names import LeaseId
 from shared.core.preparing import TooManyPreparations
@@ -18,8 +18,9 @@ from shared.core.role import Target
 from tests.broker.preparing import asked, collected, handed_out, prepared, taken, unproven
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, BOB, WEB, World, principal_target, request, role, world
-from tests.support.every_kind import kinds_for, name_of, works
+from tests.support.every_kind import TOKENS, kinds_for, name_of, works
 from tests.support.operations import OTHER_TARGET, TARGETS
+from tests.support.pools import fill_up, pooled_target
 
 EACH_KIND = pytest.mark.parametrize("target", [pytest.param(target, id=kind) for kind, target in TARGETS.items()])
 PROVEN = principal_target(1, 0, ready="token")
@@ -225,6 +226,17 @@ async def test_an_ask_that_runs_out_of_time_is_counted_as_well(latency: float) -
         await asked(scene, Preference(wait=8))
     assert UNFINISHED == sum(each.state.is_open for each in scene.leases.rows.values())
     assert not [each for each in scene.cloud.applications.values() if each.unique_name]
+
+
+@pytest.mark.parametrize("size", [0, 1], ids=["new", "claimed"])
+async def test_an_ask_whose_lease_may_be_in_the_queue_ends_that_lease(size: int) -> None:
+    """The write counts, and its answer is lost. The caller is refused, so that nobody would ever collect it."""
+    scene = world(role(pooled_target(size, credential=TOKENS)))
+    await fill_up(scene)
+    scene.calls.fail("leases.swap", Unreachable(), nth=1 + size, after=True)
+    with pytest.raises(Unreachable):
+        await asked(scene)
+    assert not stored(scene).state.is_open
 
 
 async def test_an_ask_that_does_not_wait_is_bound_by_caps_and_rights() -> None:

@@ -151,8 +151,9 @@ class Attempt:
 
         The lease keeps its plan: whoever undoes it looks for what the plan names, whichever worker has made it.
         """
+        # The write that leaves it to the queue may count although its answer is lost.
+        self.is_in_doubt = True
         if not preference.is_async:
-            self.is_in_doubt = True
             # Of others that was asked before anything was made.
             await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
