@@ -58,7 +58,7 @@ class Retry:
                 latest = min(deadline, priority.current().deadline) if isinstance(error, Throttled) else deadline
                 if self.clock.monotonic() + rest >= latest:
                     raise
-                in_doubt |= isinstance(error, Uncertain)
+                in_doubt = error.is_after_doubt or isinstance(error, Uncertain)
             await self.clock.sleep(rest)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from shared.core.errors import Absent, Refused, Throttled, Unavailable, Unreachable
+from shared.core.errors import Absent, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.resilience.retry import SAFE_TO_REPEAT, TRANSIENT, Retry
 from shared.resilience.tasks import all_of, both, stop
 from tests.fakes.clock import FakeClock, FixedIds
@@ -191,3 +191,30 @@ async def test_work_that_nobody_awaits_is_stopped_and_told_of_when_it_broke(capl
         assert task.done()
     (record,) = caplog.records
     assert ("the breaking one broke", ZeroDivisionError) == (record.message, record.exc_info and record.exc_info[0])
+
+
+@pytest.mark.parametrize("last", [Refused, lambda: Throttled(retry_after=9999)], ids=["refused", "throttled"])
+@pytest.mark.parametrize(
+    ("before", "doubtful"), [([], False), ([Throttled], False), ([Unreachable], True), ([Unreachable, Throttled], True)]
+)
+async def test_the_last_failure_says_whether_an_earlier_try_may_have_counted(
+    clock: FakeClock, retry: Retry, before: list[type[Upstream]], *, doubtful: bool, last: Callable[[], Upstream]
+) -> None:
+    """Whether it is one that would be repeated or not."""
+    call = Answers(clock, [*(each() for each in before), last()])
+    with pytest.raises(Upstream) as failure:
+        await retry.call(call, on=SAFE_TO_REPEAT, deadline=2000)
+    assert len(before) + 1 == len(call.asked)
+    assert doubtful is failure.value.is_after_doubt
+
+
+async def test_a_doubt_within_a_repetition_is_one_of_the_repetition_around_it(clock: FakeClock, retry: Retry) -> None:
+    """The inner one gives up after a lost answer, at a failure that the outer one repeats."""
+    call = Answers(clock, [Unreachable(), Throttled(), Refused()])
+
+    async def inner() -> str:
+        return await retry.call(call, on=(Unreachable,), deadline=2000)
+
+    with pytest.raises(Refused) as failure:
+        await retry.call(inner, on=(Throttled,), deadline=2000)
+    assert failure.value.is_after_doubt
