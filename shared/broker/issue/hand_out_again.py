@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from shared.broker.issue.attempt import Issued
 from shared.broker.issue.prove import Proven, known_already, prove
+from shared.broker.issue.swap_active import swap_active
 from shared.broker.ports import Actor, Ports
 from shared.core.credential import Credential
 from shared.core.errors import LostRace
-from shared.core.lease import Lease, State
+from shared.core.lease import Lease
 from shared.core.preparing import NotProven
 from shared.kinds.kind import Minted, Order
 from shared.resilience.tasks import both
@@ -58,22 +59,15 @@ class HandingOutAgain:
 
     async def _store(self, credential: Credential, proven: Proven) -> Lease:
         """Stores what was seen, and until when a token works. Raises ``LostRace`` unless the lease is active."""
-        ports, stored = self.ports, self.lease
-        for _ in range(_TRIES):
-            changed = stored.handed_out_again(
-                ready=proven.ready,
-                readiness=proven.readiness,
-                seen_at=proven.at or ports.now(),
-                tokens_until=credential.ends_at,
-            )
-            try:
-                return await ports.leases.swap(changed, former=stored)
-            except LostRace:
-                found = await ports.leases.get(self.lease.id)
-                if found is None or found.state is not State.ACTIVE:
-                    raise
-                stored = found
-        raise LostRace
+        at = proven.at or self.ports.now()
+        return await swap_active(
+            self.ports,
+            self.lease,
+            lambda it: it.handed_out_again(
+                ready=proven.ready, readiness=proven.readiness, seen_at=at, tokens_until=credential.ends_at
+            ),
+            tries=_TRIES,
+        )
 
 
 def _unheard(_credential_id: object) -> None:

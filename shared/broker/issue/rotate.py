@@ -20,6 +20,7 @@ from shared.broker.issue.attempt import Issued
 from shared.broker.issue.hand_out_again import HandingOutAgain
 from shared.broker.issue.planning import SECRET_SLACK
 from shared.broker.issue.prove import Proven, known_already, prove
+from shared.broker.issue.swap_active import swap_active
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.reconcile.watched import look_again
@@ -212,15 +213,8 @@ class _Rotation:
 
     async def _store(self, change: Callable[[Lease], Lease]) -> Lease:
         """Stores the changed lease. Raises ``LostRace`` unless the lease is active and the rotation is still this worker's."""
-        stored: Lease | None = self.lease
-        for _ in range(_TRIES):
-            if stored is None or stored.state is not State.ACTIVE or stored.rotations != self.lease.rotations:
-                break
-            try:
-                return await self.ports.leases.swap(change(stored), former=stored)
-            except LostRace:
-                stored = await self.ports.leases.get(self.lease.id)
-        raise LostRace
+        number = self.lease.rotations
+        return await swap_active(self.ports, self.lease, change, tries=_TRIES, is_mine=lambda it: it.rotations == number)
 
     def _note(self, credential_id: ObjectId) -> None:
         self.learned = credential_id
