@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.events.subject import lies_in
+from shared.core.events.subject import is_same, lies_in
 from shared.core.names import ObjectId
 
 
@@ -28,4 +28,4 @@ class HolderResource:
 
     def is_of(self, subject: str) -> bool:
         """Returns whether its resource is the subject of an event itself."""
-        return lies_in(self.resource, subject) and lies_in(subject, self.resource)
+        return is_same(self.resource, subject)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.core.events.subject import lies_in
+from shared.core.events.subject import is_same, lies_in
 from shared.core.names import LeaseId, ObjectId
 
 HOUR = timedelta(hours=1)
@@ -52,7 +52,7 @@ class RuleLease:
 
     def is_of(self, subject: str) -> bool:
         """Returns whether its subject is this one."""
-        return lies_in(self.subject, subject) and lies_in(subject, self.subject)
+        return is_same(self.subject, subject)
 
 
 def within_the_hour(records: Iterable[RuleLease], now: datetime) -> int:

@@ -146,6 +146,11 @@ def lies_in(resource: str, subject: str) -> bool:
     return mine == other or mine.startswith(f"{other}/")
 
 
+def is_same(resource: str, subject: str) -> bool:
+    """Returns whether both are one resource: Azure's names have no case."""
+    return fold(resource) == fold(subject)
+
+
 def _require_group(segments: tuple[str, ...]) -> None:
     """Raises ``Unparsable`` unless this is something in one resource group."""
     match segments:
