@@ -170,16 +170,13 @@ class _Preparation:
         is_slow = self.lock.lease.planned_at + timedelta(seconds=SLOW) <= ports.now()
         # A proof that does not wait itself would go round and round.
         has_waited = ports.clock.monotonic() >= began + ports.timing.turn / 2
-        if is_slow or not has_waited:
-            if is_slow and self.minting.order.pooled:
-                await tell_unproven(ports, self.role.name)
-            return await self.lock.release(
-                lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), _AGAIN)
-            )
-        lease = await self.lock.release(
-            lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), ports.timing.message)
-        )
-        await send_preparation(ports, lease)
+        if is_slow and self.minting.order.pooled:
+            await tell_unproven(ports, self.role.name)
+        waits_for_sweep = is_slow or not has_waited
+        wait = _AGAIN if waits_for_sweep else ports.timing.message
+        lease = await self.lock.release(lambda it: waiting_for_sweep(ports, _after_turn(it, made, seen, ports.now()), wait))
+        if not waits_for_sweep:
+            await send_preparation(ports, lease)
         return lease
 
     async def _into_pool(self, made: Footprint, proven: Proven) -> Lease:
