@@ -35,7 +35,7 @@ from shared.cloud.storage.access_table import TableAccess
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.tables import connect
 from shared.core.access.auth_role import read_auth_role
-from shared.core.access.policy import read_policy, write_policy
+from shared.core.access.policy import PolicyName, read_policy, write_policy
 from shared.core.application_lock import LockRecord
 from shared.core.errors import Forbidden, Refused
 from shared.core.events.event_rule import read_event_rule
@@ -283,8 +283,9 @@ async def _what_is_delivered(filling: Filling) -> None:
     """Under a name of its own, and under a shared one in a vault that does not know of a renewal. There a rule has rotated."""
     for what in DELIVERED:
         await filling.issue(what, what)
-    succeeded = await filling.issue("succeeded", "by-name", rotating_rule="sites-rotate")
-    await filling.issue("successor", "by-name", rotating_rule="sites-rotate", succeeds=succeeded.id)
+    by = PolicyName("sites-rotate")
+    succeeded = await filling.issue("succeeded", "by-name", by_rule=by, rotates=True)
+    await filling.issue("successor", "by-name", by_rule=by, rotates=True, succeeds=succeeded.id)
     await filling.move("succeeded", lambda lease: lease.succeeded())
     filling.world.vaults.refusing[VAULT] = "ForbiddenByFirewall"
     await renew(filling.world.ports, request(), filling.leases["by-name"], 1800)

@@ -209,7 +209,7 @@ class IssueBy:
             delivery=delivery,
             holder=holder,
             by_rule=PolicyName(self.rule.name),
-            rotating_rule=self.rule.name if action.rotate else "",
+            rotates=action.rotate,
             succeeds=self.succeeding,
         )
 

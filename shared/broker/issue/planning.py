@@ -45,8 +45,8 @@ class IssueRequest:
     """Who is to hold the lease, if that is not the caller: the caller only lends its right."""
     by_rule: PolicyName | None = None
     """The event rule that asks, and that must still be there when the lease stands; ``None`` if a caller asks."""
-    rotating_rule: str = ""
-    """The event rule that issues its successor before it ends; empty if it is to have none."""
+    rotates: bool = False
+    """Whether that rule issues its successor before it ends."""
     succeeds: LeaseId | None = None
     """The lease whose successor it is to be."""
 
@@ -113,7 +113,7 @@ def plan(
         key_digest=key.digest if key else "",
         target_digest=target_digest(ports.kinds, role.target),
         asked=wanted.ask.credential,
-        rotating_rule=wanted.rotating_rule,
+        rotating_rule=wanted.by_rule or "" if wanted.rotates else "",
         succeeds=wanted.succeeds,
         is_unissued=True,
     )
