@@ -154,20 +154,28 @@ async def test_a_key_that_does_not_fit_is_a_refusal(storage_connection: str) -> 
             await StorageRevocations(client).send(batch())
 
 
+@asynccontextmanager
+async def receiving(storage_connection: str, name: str) -> AsyncIterator[tuple[QueueClient, list[tuple[object, timedelta]]]]:
+    """The client that sends to this queue. Afterwards the list has what anybody reads there, in base64, and how long it lives."""
+    found: list[tuple[object, timedelta]] = []
+    async with (
+        connect(storage_connection, queue=name, transport=azure_transport()) as client,
+        QueueClient.from_connection_string(storage_connection, name, transport=AioHttpTransport()) as queue,
+    ):
+        yield client, found
+        async for message in queue.receive_messages(visibility_timeout=1):
+            assert message.expires_on is not None
+            assert message.inserted_on is not None
+            read = read_preparation(base64.b64decode(message.content, validate=True).decode())
+            found.append((read, message.expires_on - message.inserted_on))
+
+
 async def test_a_preparation_is_what_the_host_expects(storage_connection: str) -> None:
     """In a queue of its own; there at once, and gone when there is no more time for it."""
     lease_id = batch().leases[0]
-    client = connect(storage_connection, queue=PREPARATIONS, transport=azure_transport())
-    async with (
-        client,
-        QueueClient.from_connection_string(storage_connection, PREPARATIONS, transport=AioHttpTransport()) as queue,
-    ):
+    async with receiving(storage_connection, PREPARATIONS) as (client, messages):
         await StoragePreparations(client).send(lease_id, lives=timedelta(seconds=90))
-        (message,) = [each async for each in queue.receive_messages(visibility_timeout=1)]
-    assert lease_id == read_preparation(base64.b64decode(message.content, validate=True).decode())
-    assert message.expires_on is not None
-    assert message.inserted_on is not None
-    assert timedelta(seconds=90) == message.expires_on - message.inserted_on
+    assert [(lease_id, timedelta(seconds=90))] == messages
 
 
 async def test_a_queue_of_preparations_that_does_not_answer_is_unreachable(storage_connection: str) -> None:
@@ -181,30 +189,14 @@ async def test_a_queue_of_preparations_that_does_not_answer_is_unreachable(stora
 
 async def test_a_message_about_a_pool_waits_in_a_queue_of_its_own(storage_connection: str) -> None:
     """For a minute: the timer fills pools anyway."""
-    client = connect(storage_connection, queue=FILLINGS, transport=azure_transport())
-    async with (
-        client,
-        QueueClient.from_connection_string(storage_connection, FILLINGS, transport=AioHttpTransport()) as queue,
-    ):
+    async with receiving(storage_connection, FILLINGS) as (client, messages):
         await StorageFillings(client).refill(RoleName("web"))
-        (message,) = [each async for each in queue.receive_messages(visibility_timeout=1)]
-    assert RoleName("web") == read_preparation(base64.b64decode(message.content, validate=True).decode())
-    assert message.expires_on is not None
-    assert message.inserted_on is not None
-    assert timedelta(seconds=60) == message.expires_on - message.inserted_on
+    assert [(RoleName("web"), timedelta(seconds=60))] == messages
 
 
 async def test_a_message_that_asks_for_a_successor_waits_in_the_same_queue(storage_connection: str) -> None:
     """For as long as it says: then the sweep asks again."""
     lease_id = batch().leases[0]
-    client = connect(storage_connection, queue=FILLINGS, transport=azure_transport())
-    async with (
-        client,
-        QueueClient.from_connection_string(storage_connection, FILLINGS, transport=AioHttpTransport()) as queue,
-    ):
+    async with receiving(storage_connection, FILLINGS) as (client, messages):
         await StorageFillings(client).succeed(lease_id, lives=timedelta(seconds=90))
-        (message,) = [each async for each in queue.receive_messages(visibility_timeout=1)]
-    assert Succession(lease_id) == read_preparation(base64.b64decode(message.content, validate=True).decode())
-    assert message.expires_on is not None
-    assert message.inserted_on is not None
-    assert timedelta(seconds=90) == message.expires_on - message.inserted_on
+    assert [(Succession(lease_id), timedelta(seconds=90))] == messages

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -210,42 +211,36 @@ async def test_the_known_address_is_bound_only_when_the_stack_is_published() -> 
         assert f"http://127.0.0.1:{port}" == stack.url
 
 
-async def test_make_ups_first_answer_comes_with_its_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whoever waits for health 200 finds the sample's roles."""
-    monkeypatch.setattr(up, "STATE", tmp_path)
+@asynccontextmanager
+async def made_up(monkeypatch: pytest.MonkeyPatch, folder: Path, *, within: float) -> AsyncIterator[tuple[Visitor, Broker]]:
+    """What ``make up`` runs, from its first answer on: its control API, and its broker as an administrator sees it."""
+    monkeypatch.setattr(up, "STATE", folder)
     host, control = free_ports(2)
     running = asyncio.create_task(up.up(Ports(function_host=host, control=control)))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(within):
         while not await listens(host):
             assert not running.done()
             await asyncio.sleep(0.01)
-        async with Visitor(f"http://127.0.0.1:{control}/_control", str(tmp_path / "ca.pem")) as visitor:
-            described = await visitor.control("GET")
-            token = await visitor.token("admin", described["audience"])
-            roles = await Broker(visitor, f"http://127.0.0.1:{host}", token).must("GET", "roles")
+        async with Visitor(f"http://127.0.0.1:{control}/_control", str(folder / "ca.pem")) as visitor:
+            token = await visitor.token("admin", (await visitor.control("GET"))["audience"])
+            yield visitor, Broker(visitor, f"http://127.0.0.1:{host}", token)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_make_ups_first_answer_comes_with_its_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever waits for health 200 finds the sample's roles."""
+    async with made_up(monkeypatch, tmp_path, within=60) as (_, admin):
+        roles = await admin.must("GET", "roles")
     assert {"app-reader", "legacy-app", "dynamic-credentials-role"} == {each["name"] for each in roles["roles"]}
 
 
 async def test_make_up_publishes_what_its_broker_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The control API lists it, and the door for events over HTTP is open."""
-    monkeypatch.setattr(up, "STATE", tmp_path)
-    host, control = free_ports(2)
-    running = asyncio.create_task(up.up(Ports(function_host=host, control=control)))
-    async with asyncio.timeout(120):
-        while not await listens(host):
-            assert not running.done()
-            await asyncio.sleep(0.01)
-        async with Visitor(f"http://127.0.0.1:{control}/_control", str(tmp_path / "ca.pem")) as visitor:
-            token = await visitor.token("admin", (await visitor.control("GET"))["audience"])
-            admin = Broker(visitor, f"http://127.0.0.1:{host}", token)
-            while not (found := await visitor.control("GET", f"topics/{up.TOPIC}/events")):
-                await admin.must("POST", "sweep")
-            door = await admin.call("POST", "events", {})
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+    async with made_up(monkeypatch, tmp_path, within=120) as (visitor, admin):
+        while not (found := await visitor.control("GET", f"topics/{up.TOPIC}/events")):
+            await admin.must("POST", "sweep")
+        door = await admin.call("POST", "events", {})
     assert {"leasehold.role.changed"} == {each["event"]["type"] for each in found}
     assert (403, "/leasehold/local") == (door.status_code, found[0]["event"]["source"])
