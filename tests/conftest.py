@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests import leaks
@@ -22,6 +24,13 @@ __all__ = [
 def pytest_configure(config: pytest.Config) -> None:
     """Begins to watch for secrets that a test lets out."""
     leaks.install(config)
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collector the tests themselves: it would go through twenty thousand of them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -152,14 +152,12 @@ def _defined(tree: ast.AST) -> Iterator[tuple[str, int]]:
         match node:
             case ast.FunctionDef(name=name, lineno=line) | ast.AsyncFunctionDef(name=name, lineno=line):
                 yield name, line
-            case ast.ClassDef(name=name, lineno=line) | ast.arg(arg=name, lineno=line):
+            case ast.ClassDef(name=name, lineno=line) | ast.TypeVar(name=name, lineno=line):
                 yield name, line
-            case ast.Name(id=name, ctx=ast.Store(), lineno=line) | ast.Attribute(attr=name, ctx=ast.Store(), lineno=line):
+            case ast.Attribute(attr=name, ctx=ast.Store(), lineno=line):
                 yield name, line
-            case ast.ExceptHandler(name=str(name), lineno=line) | ast.MatchAs(name=str(name), lineno=line):
-                yield name, line
-            case ast.TypeVar(name=name, lineno=line):
-                yield name, line
+            case _:
+                yield from _variable(node)
 
 
 def _functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -169,13 +167,22 @@ def _functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def _variables(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
-    for node in (node for function in functions for node in ast.walk(function)):
-        match node:
-            case ast.arg(arg=name, lineno=line) | ast.Name(id=name, ctx=ast.Store(), lineno=line):
-                yield name, line
-            case ast.ExceptHandler(name=str(name), lineno=line) | ast.MatchAs(name=str(name), lineno=line):
-                yield name, line
+    """Of functions, and of the functions in them."""
+    outside: list[ast.AST] = [tree]
+    for node in outside:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            for inner in ast.walk(node):
+                yield from _variable(inner)
+        else:
+            outside.extend(ast.iter_child_nodes(node))
+
+
+def _variable(node: ast.AST) -> Iterator[tuple[str, int]]:
+    match node:
+        case ast.arg(arg=name, lineno=line) | ast.Name(id=name, ctx=ast.Store(), lineno=line):
+            yield name, line
+        case ast.ExceptHandler(name=str(name), lineno=line) | ast.MatchAs(name=str(name), lineno=line):
+            yield name, line
 
 
 @pytest.mark.parametrize("folder", ["shared", "local", "tests"])

@@ -156,7 +156,7 @@ async def test_a_key_that_does_not_fit_is_a_refusal(storage_connection: str) -> 
 
 @asynccontextmanager
 async def receiving(storage_connection: str, name: str) -> AsyncIterator[tuple[QueueClient, list[tuple[object, timedelta]]]]:
-    """The client that sends to this queue. Afterwards the list has what anybody reads there, in base64, and how long it lives."""
+    """The client that sends to this queue. Afterwards the list has what is read there, in base64, and how long it lives."""
     found: list[tuple[object, timedelta]] = []
     async with (
         connect(storage_connection, queue=name, transport=azure_transport()) as client,

@@ -10,7 +10,7 @@ from shared.core.errors import Refused, Throttled, Unreachable, Upstream
 from shared.core.lease import State
 from tests.crash.alternating import alternating
 from tests.crash.scenarios import scenarios
-from tests.crash.walk import Scenario, faults, require_owned, settle, strike, sweep_once
+from tests.crash.walk import Scenario, deaths, require_owned, settle, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
 from tests.support.every_kind import EVERY_KIND, WITH_SECRETS
@@ -50,7 +50,7 @@ def test_what_may_not_be_looked_for_after_a_death_is_not_believed_to_be_gone(
 ) -> None:
     """However long that lasts, no lease ends while something of its own stands; afterwards nothing is left."""
     count = 0
-    for fault in faults(scenario):
+    for fault in deaths(scenario):
         world = scenario.make()
         strike(world, scenario.action, fault, Died())
         _forbid(world, calls, no)
@@ -76,7 +76,7 @@ def test_the_walk_meets_leases_that_cannot_be_looked_for(kind: str) -> None:
     """It would say nothing if no lease waited for an answer: after a death amid an issue, one does, and says that it failed."""
     scenario = next(each for each in scenarios(TARGETS[kind]) if each.name == "issue")
     waiting = 0
-    for fault in faults(scenario):
+    for fault in deaths(scenario):
         world = scenario.make()
         strike(world, scenario.action, fault, Died())
         _forbid(world, LOOKUPS, NOES["403"])

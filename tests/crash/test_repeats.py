@@ -13,7 +13,7 @@ from shared.core.lease import State
 from tests.crash.alternating import alternating
 from tests.crash.promised import frozen_then_swept
 from tests.crash.test_races import done_while_interrupted
-from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned, strike, sweep_once
+from tests.crash.walk import Scenario, deaths, faults, length, live, require_nothing_left, require_owned, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World, request
 from tests.model.judge import was_missed
@@ -135,7 +135,7 @@ def test_a_repeat_that_dies_after_one_that_died_leaves_nothing(kind: str, record
     """Strays of both are found: the lease knows that there may be several."""
     count = 0
     first = Scenario("repeat", lambda: with_answer_lost(TARGETS[kind], age=60), issuing_once)
-    for one in faults(first):
+    for one in deaths(first):
         for ordinal in range(1, 16, 2):
             world = first.make()
             strike(world, issuing_once, one, Died())
@@ -162,8 +162,7 @@ OTHERS: list[Action] = [
 ]
 
 
-@pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("scenario", WALKS)
+@pytest.mark.parametrize(("scenario", "other"), alternating(WALKS, {each.__name__: each for each in OTHERS}, many=4))
 def test_a_repeat_that_is_interrupted_at_any_call_leaves_nothing(scenario: Scenario, other: Action) -> None:
     """By another repeat, by an end, by a frozen machine: whoever loses removes its own secret."""
     for ordinal in range(1, length(scenario) + 1):

@@ -16,6 +16,7 @@ from tests.fakes.cloud_state import Thing
 from tests.fakes.world import World
 from tests.model.judge import Answer, answer_of, start_of
 from tests.support.deliveries import delivering_by
+from tests.support.full import IS_FULL
 from tests.support.kinds import names_in
 from tests.support.operations import Action, sweeping
 
@@ -62,6 +63,11 @@ def faults(scenario: Scenario) -> Iterator[FaultAt]:
     for ordinal in range(1, length(scenario) + 1):
         yield FaultAt(ordinal, after=False)
         yield FaultAt(ordinal, after=True)
+
+
+def deaths(scenario: Scenario) -> Iterator[FaultAt]:
+    """Each call, after; and before, with ``WALKS=full``. Before a call is nearly as after the one before it."""
+    yield from (each for each in faults(scenario) if each.after or IS_FULL)
 
 
 def strike(world: World, action: Action, fault: FaultAt, error: BaseException) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -42,8 +42,9 @@ WAYS = (
     Way("a definite no", Refused),
 )
 
-_ALWAYS = {"the worker dies after the effect", "the answer is lost after the effect", "a definite no"}
-"""The three that differ most. A death before a call's effect leaves nearly what a death after the call before it leaves, and
+_LOST = "the answer is lost after the effect"
+_ALWAYS = {"the worker dies after the effect", _LOST}
+"""The two that differ most. A death before a call's effect leaves nearly what a death after the call before it leaves, and
 the other ways are failures that the same retry meets."""
 _BY_TURNS = tuple(way for way in WAYS if way.name not in _ALWAYS)
 
@@ -56,6 +57,16 @@ def ways_of(place: int) -> list[Way]:
     return [way for way in WAYS if way.name in _ALWAYS or way in third]
 
 
+def calls_of(calls: int, way: Way, place: int) -> range:
+    """Which of an operation's ``calls`` go wrong in this way, from 1. The worker dies after each. Every other answer is lost,
+    and every third call meets a way by turns: of one operation the first, of the next one the second. ``WALKS=full``: each.
+    """
+    step = 2 if way.name == _LOST else 1 if way.name in _ALWAYS else _THIRDS
+    if IS_FULL or calls < step:
+        step = 1
+    return range(1 + place % step, calls + 1, step)
+
+
 @dataclass(frozen=True, slots=True)
 class Struck:
     """A world in which one call of an operation went wrong. ``answers`` is empty when it failed or its worker died."""
@@ -66,9 +77,9 @@ class Struck:
     """What the audit trail says of the operation."""
 
 
-def struck(scenario: Scenario, way: Way) -> Iterator[Struck]:
-    """Once for each call that the undisturbed operation makes."""
-    for ordinal in range(1, length(scenario) + 1):
+def struck(scenario: Scenario, way: Way, calls: Iterable[int] | None = None) -> Iterator[Struck]:
+    """Once for each of these calls, from 1; for each that the undisturbed operation makes, if none are named."""
+    for ordinal in range(1, length(scenario) + 1) if calls is None else calls:
         world = scenario.make()
         before = len(world.audit.events)
         answer = strike(world, scenario.action, FaultAt(ordinal, after=way.after), way.error())

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from local import up
+from local.host.process import FunctionHost
 from local.stack import Stack
 from tests.e2e.conftest import HOLD, SETTLE, Deployment
 
@@ -67,6 +68,17 @@ def batches(lines: list[str]) -> list[str]:
     return [line.partition("batch ")[2].split()[0] for line in lines if "batch " in line and TAKEN in line]
 
 
+async def first_at_it(hosts: list[FunctionHost]) -> FunctionHost:
+    """The host that deals with a message first. With few messages it may take all of them."""
+    waits = {asyncio.create_task(host.child.lines_with("batch ", within=30)): host for host in hosts}
+    done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for each in others:
+        each.cancel()
+    first = done.pop()
+    await first
+    return waits[first]
+
+
 async def test_a_role_of_hundreds_is_drained_by_both_hosts(pair: Deployment) -> None:
     """Each takes its share of the messages; nothing is left, and every lease is told of once."""
     before = await pair.objects()
@@ -87,9 +99,9 @@ async def test_a_host_that_is_killed_at_it_delays_its_share_and_loses_nothing(pa
     before = await pair.objects()
     await issue(pair, FEWER)
     await (await pair.broker("admin")).must("POST", "roles/app-reader/revoke")
-    second = pair.stack.hosts[1]
-    await second.child.lines_with("batch ", within=30)
-    await second.kill9()
+    busy = await first_at_it(pair.stack.hosts)
+    pair.stack.hosts.sort(key=lambda host: host is busy)  # callers go to the first one
+    await busy.kill9()
     await drained(pair, 90)
     assert await pair.objects() == before
 

@@ -14,7 +14,7 @@ from tests.fakes.world import BOB
 from tests.machine.machine import Machine
 from tests.machine.on_azure import PRINCIPALS, ROLES, SECRETS, BrokerOnAzure
 
-EXAMPLES = int(os.environ.get("LEASEHOLD_MACHINE_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("LEASEHOLD_MACHINE_EXAMPLES", "24"))
 """More of them for a longer look: ``LEASEHOLD_MACHINE_EXAMPLES=500``."""
 _SETTINGS = settings(
     max_examples=EXAMPLES,

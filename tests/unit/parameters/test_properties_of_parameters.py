@@ -21,9 +21,12 @@ from shared.core.parameters.known import constant_parts, fillings, may_meet
 from shared.core.parameters.narrowing import narrow, read_within
 from shared.core.parameters.parameter import Parameter
 from shared.core.parameters.template import template_faults
+from tests.support.full import IS_FULL
 from tests.unit.parameters.subjects import CONTAINER, DEFINITION, IN_SUB, NOBODY, OTHER, STORAGE, SUB, parameters, role
 
-many = settings(max_examples=10_000, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(
+    max_examples=10_000 if IS_FULL else 2_000, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 some_more = settings(max_examples=1_000, deadline=None, database=None)
 
 FIELDS: dict[str, Any] = {
