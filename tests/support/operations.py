@@ -26,11 +26,11 @@ from shared.broker.revoke_reaching import RevokingReaching, revoke_reaching
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
-from shared.core.names import LeaseId, Scope
+from shared.core.names import LeaseId
 from shared.core.ports.inventory import ScopeState
 from shared.core.role import Role, Target
 from shared.issuers.service_principal.target import ServicePrincipalTarget
-from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
+from tests.fakes.world import ACCOUNT, ADMINISTRATOR, WEB, World, principal_target, request, role, world
 from tests.support import holes
 from tests.support.deliveries import delivered
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
@@ -46,8 +46,8 @@ WALKED = {name: each for name, each in TARGETS.items() if IS_FULL or name in _WH
 """Kinds of which every operation is struck: of the others those are that have to do with the credential."""
 OTHER_TARGET = principal_target(roles=1, groups=0)
 """What the role is changed to."""
-REACHED = Scope(f"{SCOPES[0]}/{holes.STORAGE}/x")
-"""A resource below the role's first scope."""
+REACHED = ACCOUNT
+"""A resource below the first scope of every role, or at that scope."""
 HOLES = holes.target({"group": {"kind": "resource_group", "allowed": ["rg*"]}}, holes.GROUP_SCOPE)
 """What is filled and narrowed until it lies at ``REACHED``."""
 LASTS = 300
