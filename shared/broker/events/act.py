@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 
 _LONGEST_VALUE = 256
 """Characters of a value in a lease's metadata, as a caller may write it."""
+_EVENT = "event"
+"""Which event a lease was issued for, in its metadata."""
+_OVER = frozenset({Cause.EXPIRED, Cause.REVOKED})
+"""A lease that ended otherwise may have come to nothing: its event has to bring another one, if it comes again."""
 
 
 async def act(ports: Ports, request_id: str, event: Event, rule: EventRule) -> Outcome:
@@ -97,7 +101,9 @@ class IssueBy:
         return holder if holder is not None else NotYet("the subject has no identity, or several and no one of its own")
 
     async def _known(self, mine: RuleLease | None) -> Outcome | None:
-        """Returns what a record that is there says: ``DONE`` if its lease lives; ``None`` if there is no such lease."""
+        """Returns what a record that is there says: ``DONE`` if its lease lives, or was this very event's and has had its time;
+        ``None`` if there is no such lease.
+        """
         if mine is None:
             return None
         try:
@@ -110,9 +116,11 @@ class IssueBy:
         if lease.id == self.succeeding:
             return None
         generation = await self.ports.generations.get(lease.id.role)
-        if not lease.under(generation.number).state.is_open:
-            return None
-        return DONE if lease.state is State.ACTIVE else NotYet("its lease is being made")
+        if (seen := lease.under(generation.number)).state.is_open:
+            return DONE if lease.state is State.ACTIVE else NotYet("its lease is being made")
+        # An event may come twice. Whoever has revoked its lease does not want another one for the same write.
+        had_it = seen.cause in _OVER and lease.metadata.get(_EVENT) == self._event_id
+        return DONE if had_it else None
 
     async def _lent(self, holder: ObjectId) -> tuple[Caller, Caller] | Outcome:
         """Returns the lender and the holder as they are today."""
@@ -198,7 +206,7 @@ class IssueBy:
         action, subject = self.action, self.event.subject
         parameters: dict[str, Any] = {name: _filled(value, subject) for name, value in action.parameters}
         within = Scope.parse(subject if action.within == SUBJECT_ID else action.within) if action.within else None
-        metadata = {"event": self.event.id[:_LONGEST_VALUE], "rule": self.rule.name, "subject": subject[:_LONGEST_VALUE]}
+        metadata = {_EVENT: self._event_id, "rule": self.rule.name, "subject": subject[:_LONGEST_VALUE]}
         ask = AskedFor(parameters, within)
         delivery = DeliveryAsk(action.vault) if action.vault else None
         return IssueRequest(
@@ -212,6 +220,10 @@ class IssueBy:
             rotates=action.rotate,
             succeeds=self.succeeding,
         )
+
+    @property
+    def _event_id(self) -> str:
+        return self.event.id[:_LONGEST_VALUE]
 
     async def _end_others(self, records: Sequence[RuleLease], holder: ObjectId) -> None:
         """Ends the leases of other holders for this subject: it has another identity now."""

@@ -45,10 +45,12 @@ async def receive(ports: Ports, request_id: str, text: str, message_id: str) -> 
     if is_own:
         await ports.event_counts.add(Counted.OWN)
         return
-    rules = [*matching(await ports.event_rules.list(), event)]
-    waiting = [each for rule in rules if isinstance(each := await act(ports, request_id, event, rule), NotYet)]
-    if waiting:
-        await _put_back(ports, request_id, event, waiting[0].why)
+    rules = [each for each in matching(await ports.event_rules.list(), event) if each.name not in event.done]
+    outcomes = {rule.name: await act(ports, request_id, event, rule) for rule in rules}
+    if waiting := {name: each.why for name, each in outcomes.items() if isinstance(each, NotYet)}:
+        # What one rule waits for is no reason for another one to act once more: its lease may have ended meanwhile.
+        done = outcomes.keys() - waiting.keys()
+        await _put_back(ports, request_id, event.with_done(done), next(iter(waiting.values())))
 
 
 async def _put_back(ports: Ports, request_id: str, event: Event, why: str) -> None:

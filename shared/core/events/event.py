@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +33,8 @@ _LONGEST_INSTANT = 64
 _OLDEST, _AHEAD = timedelta(days=30), timedelta(minutes=5)
 """An event lies for a week in the queue, and for another one where it is set aside. Clocks of two workers may differ."""
 _MOST_ATTEMPTS = 1_000_000
+_MOST_DONE, _LONGEST_NAME = 500, 63
+"""Rules that one event may name, and characters of a rule's name: a message has room for 64 KiB."""
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _APP_ID = "appid"
 """Claims of the caller that has made the change, as Resource Manager tells them in an event."""
@@ -43,6 +45,7 @@ class Event:
     """An event. A text is empty if there is none. ``actor`` and ``actor_app`` are who made the change, by its token's claims.
 
     ``attempt``: how often it was put back because it was not yet its time. ``first_seen``: when the broker first read it.
+    ``done``: the names of the rules that have nothing left to do for it. When it comes again, it is for the others.
     """
 
     id: str
@@ -57,10 +60,15 @@ class Event:
     actor: ObjectId | None = None
     actor_app: ObjectId | None = None
     attempt: int = 0
+    done: tuple[str, ...] = ()
 
     def again(self) -> Event:
         """Returns the event as it is put back."""
         return replace(self, attempt=self.attempt + 1)
+
+    def with_done(self, rules: Iterable[str]) -> Event:
+        """Returns the event, for which these rules have nothing left to do either."""
+        return replace(self, done=tuple(sorted({*self.done, *rules})[:_MOST_DONE]))
 
     def anew(self, now: datetime) -> Event:
         """Returns the event as if it were first seen now: nobody has waited for it yet."""
@@ -92,19 +100,22 @@ def write_event(event: Event) -> dict[str, Any]:
         "actor_app": event.actor_app,
         "attempt": event.attempt,
         "first_seen": event.first_seen.isoformat(),
+        **({"done": list(event.done)} if event.done else {}),
     }
 
 
 def encoded(event: Event) -> str:
-    """Returns the event as a message of the queue, of at most ``MAX_OCTETS``. Raises ``Unparsable`` if it is longer."""
-    text = json.dumps(write_event(event), ensure_ascii=False, separators=(",", ":"))
+    """Returns the event as a message. Raises ``Unparsable`` if it is longer than ``MAX_OCTETS``, not counting ``done``."""
+    if len(_octets(replace(event, done=()))) > MAX_OCTETS:
+        raise Unparsable(f"is longer than {MAX_OCTETS} octets")
+    return _octets(event).decode()
+
+
+def _octets(event: Event) -> bytes:
     try:
-        octets = text.encode()
+        return json.dumps(write_event(event), ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         raise Unparsable("holds half a character") from None
-    if len(octets) > MAX_OCTETS:
-        raise Unparsable(f"is longer than {MAX_OCTETS} octets")
-    return text
 
 
 def decoded(text: str, now: datetime) -> Event:
@@ -162,6 +173,7 @@ def _own(document: Mapping[str, Any], now: datetime) -> Event:
         actor=_id(document.get("actor")),
         actor_app=_id(document.get("actor_app")),
         attempt=attempt,
+        done=_names(document.get("done", [])),
     )
 
 
@@ -224,6 +236,12 @@ def _utc(value: Any) -> datetime | None:
         return found.astimezone(UTC) if found.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > _MOST_DONE:
+        raise Unparsable(f"done is no list of at most {_MOST_DONE} rules")
+    return tuple(_text({"done": each}, "done", longest=_LONGEST_NAME, required=True) for each in value)
 
 
 def _id(value: Any) -> ObjectId | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +39,21 @@ def test_an_event_of_the_brokers_own_is_read_back(age: timedelta) -> None:
     """Clocks of two workers differ a little, and it lies in queues for weeks: before it is read, and set aside."""
     event = read_event(OWN | {"first_seen": (START - age).isoformat()}, START)
     assert event == decoded(encoded(event), START)
+
+
+def test_the_rules_that_are_done_take_no_room_from_the_event() -> None:
+    """An event that just fits into the queue can be put back, and be read again."""
+    longest = replace(read_event(OWN, START), subject="\u00e4" * 2048, resource_uri="\u00e4" * 1500)
+    put_back = longest.with_done(f"{number:063}" for number in range(600))
+    assert 500 == len(put_back.done)
+    assert put_back == decoded(encoded(put_back), START)
+
+
+@pytest.mark.parametrize("done", ["sites", [7], [""], ["a" * 64], ["a"] * 501, None])
+def test_what_is_no_list_of_rules_is_unreadable(done: object) -> None:
+    """Whoever has put it there."""
+    with pytest.raises(Unparsable):
+        read_event(OWN | {"done": done}, START)
 
 
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "yesterday", "2026-01-01", 7, None])
