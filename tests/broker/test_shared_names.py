@@ -35,6 +35,7 @@ from tests.support.deliveries import lying, to_a_vault
 
 NAME = "database"
 OTHER = RoleName("other")
+_MAKES = ("directory.upsert", "directory.create", "authorization.assign", "passwords.add")
 type Change = Callable[[World], None]
 
 
@@ -231,6 +232,19 @@ def test_a_lease_for_which_nobody_waits_holds_its_name_as_well() -> None:
         active = [lease.id.role for lease in world.leases.rows.values() if lease.state is State.ACTIVE]
         assert 1 == len(active), f"the other came at call {ordinal}: {results}"
         assert active == [role for role, _ in _readable(world)]
+
+
+async def test_a_worker_makes_nothing_under_a_name_that_is_taken() -> None:
+    """It looks at the name first, as an ask does for which somebody waits."""
+    world = to_a_vault(name=NAME)
+    await issued(world)
+    _another_target(world)
+    asked = await issue(world.ports, request(), IssueRequest(WEB, ask=world.ask), preference=Preference(wait=0))
+    began, standing = len(world.calls.made), world.leftovers()
+    await prepare(world.ports, "worker", asked.lease.id)
+    assert {"secret_name_taken"} == {world.leases.rows[asked.lease.id].failed_with}
+    assert [] == [name for name in world.calls.names()[began:] if name.startswith(_MAKES)]
+    assert standing == world.leftovers()
 
 
 async def test_a_claim_that_cannot_be_read_refuses_the_ask_and_leaves_nothing() -> None:

@@ -136,6 +136,10 @@ class _Preparation:
     async def run(self) -> Lease:
         """Returns the lease, PREPARED or POOLED, ACTIVE if it is delivered, or PLANNED if it was not seen to work yet."""
         order, ports = self.minting.order, self.ports
+        delivering = Delivering.of(ports, self.role, self.lock.lease)
+        if delivering is not None and not self.lock.lease.is_made:
+            # A name that is taken, or a vault that does not answer, shows before anything is made.
+            await delivering.require_name(self.lock.lease, deadline=order.deadline)
         made = await self._made()
         began = ports.clock.monotonic()
         proven = await self._proven(made)
@@ -144,7 +148,7 @@ class _Preparation:
         now, ready, readiness, at = ports.now(), proven.ready, proven.readiness, proven.at
         if order.pooled:
             return await self._into_pool(made, proven)
-        if (delivering := Delivering.of(ports, self.role, self.lock.lease)) is not None:
+        if delivering is not None:
             return await self._into_vault(delivering, made, proven)
         collect_by = now + timedelta(seconds=ports.timing.collect)
         lease = await self.lock.release(

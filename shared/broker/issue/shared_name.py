@@ -29,13 +29,13 @@ class SharedName:
     _held: NameClaim | None = field(default=None, init=False)
 
     async def take(self, lease: Lease, *, deadline: float) -> None:
-        """Raises ``Conflict`` if the secret's name is another's, or leases live there that were granted something else.
+        """Takes the name once. Raises ``Conflict`` if it is another's, or leases live there that were granted something else.
 
         Makes a point read and lists the versions. If the name is new or was last granted for something else, it makes a write,
         and in the second case a read and a list more. Raises ``Unreadable``, ``Upstream``.
         """
         name = self.ports.courier.shared_name(lease)
-        if name is None:
+        if name is None or self._held is not None:
             return
         for _ in range(_TRIES):
             try:
