@@ -10,7 +10,7 @@ import pytest
 from shared.broker.events.replay import replay
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.events.event import GIVEN_UP
-from shared.core.lease import Cause, State
+from shared.core.lease import Cause
 from tests.broker.events.scenes import JIT, active, deliver, deliver_all, document, knows, scene
 from tests.fakes.world import ADMINISTRATOR, World, guid, request
 
