@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
 
 from tests.support.full import IS_FULL
+
+
+def by_turns[T](walked: Sequence[T], place: int, *, step: int = 3) -> Sequence[T]:
+    """Every third of them, or every so many: in one walk from the first, in the next one from the second.
+
+    All with ``WALKS=full``, and where there are too few.
+    """
+    return walked if IS_FULL or len(walked) < step else walked[place % step :: step]
 
 
 def alternating(

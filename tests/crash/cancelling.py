@@ -174,7 +174,7 @@ def each_call_once(course: Course) -> list[int]:
     return sorted({*found})
 
 
-def walk(operation: Operation, choose: Callable[[Course], list[int]], *, latency: float = 0.0, drains: bool = False) -> int:
+def walk(operation: Operation, choose: Callable[[Course], Sequence[int]], *, latency: float = 0.0, drains: bool = False) -> int:
     """The operation cancelled after each of the chosen steps, after which all holds that must hold after a death; the cases.
 
     And the worker serves its next caller as fast as ever.

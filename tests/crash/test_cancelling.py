@@ -14,18 +14,17 @@ from shared.core.application_lock import LockRecord
 from shared.core.names import LeaseId, ObjectId
 from shared.issuers.application_secret.lock import ApplicationLock, _Waiters
 from shared.resilience.single_flight import SingleFlight
+from tests.crash.alternating import by_turns
 from tests.crash.cancelling import cancellable, each_call_once, every_step, run, walk
 from tests.crash.conftest import replicating
 from tests.crash.crowds import CROWDS, Crowd, issuing_within_a_limit, walk_crowd
 from tests.crash.operations import Operation
 from tests.fakes.world import BOB, WEB, Replicas, World, world
-from tests.support.full import IS_FULL
 
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 """Of work that had not begun when its task was cancelled."""
 
 OPERATIONS = dict(cancellable())
-_THIRDS = 3
 
 type Report = Callable[[str, object], None]
 
@@ -43,14 +42,9 @@ def test_a_verb_that_is_cancelled_leaves_no_more_than_a_death_and_its_worker_as_
     place: int, operation: Operation, record_property: Report
 ) -> None:
     """At every third of its calls, by turns, on the request's way or on the answer's."""
-    cases = walk(operation, lambda course: some_of(each_call_once(course), place))
+    cases = walk(operation, lambda course: by_turns(each_call_once(course), place))
     record_property("cases", cases)
     assert cases > 0
-
-
-def some_of(steps: list[int], place: int) -> list[int]:
-    """Every third step: of one operation from the first, of the next one from the second. All, with ``WALKS=full``."""
-    return steps if IS_FULL or len(steps) < _THIRDS else steps[place % _THIRDS :: _THIRDS]
 
 
 _KEPT = ["message, service principal", "issue, application secret", "repeat, service principal"]

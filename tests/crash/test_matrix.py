@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.crash.alternating import by_turns
 from tests.crash.operations import Operation, all_operations
 from tests.crash.scenarios import issuing_scenarios
-from tests.crash.walk import FaultAt, Scenario, faults, length, require_nothing_left, require_owned, strike
+from tests.crash.walk import FaultAt, Scenario, deaths, length, require_nothing_left, require_owned, strike
 from tests.crash.ways import WAYS, Way, calls_of, require_answers_told, require_ends_told, require_forgotten, struck, ways_of
 from tests.fakes.calls import Died
 from tests.fakes.world import World
-from tests.support.full import IS_FULL
 from tests.support.operations import TARGETS, WALKED, sweeping
 
 _OPERATIONS = dict(all_operations())
@@ -38,8 +38,6 @@ ISSUES = [
     for kind, target in TARGETS.items()
     for scenario in issuing_scenarios(target)
 ]
-
-_THIRDS = 3
 
 type Report = Callable[[str, object], None]
 
@@ -77,9 +75,7 @@ def test_an_issue_that_dies_and_a_sweep_that_dies_after_it_leave_nothing(
     ``WALKS=full`` each dies after each of its calls, and before each as well. Before a call is nearly as after the one before
     it: not where several calls are under way.
     """
-    firsts = list(faults(scenario))
-    if not IS_FULL:
-        firsts = [each for each in firsts if each.after][place % _THIRDS :: _THIRDS]
+    firsts = by_turns([*deaths(scenario)], place)
     count = 0
     for first in firsts:
         ordinal, died = 0, True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ from shared.broker.issue.preparations import Accepted
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable
 from shared.core.lease import State
+from tests.crash.alternating import by_turns
 from tests.crash.walk import FaultAt, Scenario, length, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
@@ -57,14 +58,12 @@ def ways_of(place: int) -> list[Way]:
     return [way for way in WAYS if way.name in _ALWAYS or way in third]
 
 
-def calls_of(calls: int, way: Way, place: int) -> range:
+def calls_of(calls: int, way: Way, place: int) -> Sequence[int]:
     """Which of an operation's ``calls`` go wrong in this way, from 1. The worker dies after each. Every other answer is lost,
-    and every third call meets a way by turns: of one operation the first, of the next one the second. ``WALKS=full``: each.
+    and every third call meets a way by turns.
     """
     step = 2 if way.name == _LOST else 1 if way.name in _ALWAYS else _THIRDS
-    if IS_FULL or calls < step:
-        step = 1
-    return range(1 + place % step, calls + 1, step)
+    return by_turns(range(1, calls + 1), place, step=step)
 
 
 @dataclass(frozen=True, slots=True)
