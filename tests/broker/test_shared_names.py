@@ -35,7 +35,8 @@ from tests.support.deliveries import lying, to_a_vault
 
 NAME = "database"
 OTHER = RoleName("other")
-_MAKES = ("directory.upsert", "directory.create", "authorization.assign", "passwords.add")
+_MAKES = ("directory.upsert_", "directory.create_", "directory.add_", "authorization.assign")
+"""What calls are named like that make something in Azure."""
 type Change = Callable[[World], None]
 
 

@@ -106,14 +106,19 @@ def write_event(event: Event) -> dict[str, Any]:
 
 def encoded(event: Event) -> str:
     """Returns the event as a message. Raises ``Unparsable`` if it is longer than ``MAX_OCTETS``, not counting ``done``."""
-    if len(_octets(replace(event, done=()))) > MAX_OCTETS:
+    text = _text_of(event)
+    if _octets(text) > MAX_OCTETS and (not event.done or _octets(_text_of(replace(event, done=()))) > MAX_OCTETS):
         raise Unparsable(f"is longer than {MAX_OCTETS} octets")
-    return _octets(event).decode()
+    return text
 
 
-def _octets(event: Event) -> bytes:
+def _text_of(event: Event) -> str:
+    return json.dumps(write_event(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def _octets(text: str) -> int:
     try:
-        return json.dumps(write_event(event), ensure_ascii=False, separators=(",", ":")).encode()
+        return len(text.encode())
     except UnicodeEncodeError:
         raise Unparsable("holds half a character") from None
 
