@@ -20,8 +20,9 @@ npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --lo
 export PYTHONDONTWRITEBYTECODE :=
 
 # The parts of ``make check``: ``make --jobs=2 check`` does them side by side.
-checks := types format lint layers sizes contract-is-current
-.PHONY: $(checks) compiled-tests help setup up demo test check bench soak schedules mutation lock package contract snapshots azure-cli-check
+quick-checks := format lint layers sizes contract-is-current
+checks := types $(quick-checks)
+.PHONY: $(checks) quick-check compiled-tests help setup up demo test check bench soak schedules mutation lock package contract snapshots azure-cli-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -40,6 +41,8 @@ compiled-tests: $(venv) ## tests compiled beforehand: not by each process of `ma
 	@$(python) -m pytest --collect-only -qq >/dev/null
 
 check: $(checks) ## format, lint, types, layers, sizes, contract: what CI runs before the tests
+
+quick-check: $(quick-checks) ## the same without types, which take a minute
 
 $(checks): $(venv)
 

@@ -283,7 +283,7 @@ async def _what_is_delivered(filling: Filling) -> None:
     """Under a name of its own, and under a shared one in a vault that does not know of a renewal. There a rule has rotated."""
     for what in DELIVERED:
         await filling.issue(what, what)
-    by = PolicyName("sites-rotate")
+    by = await filling.world.ports.event_rules.get(PolicyName("sites-rotate"))
     succeeded = await filling.issue("succeeded", "by-name", by_rule=by, rotates=True)
     await filling.issue("successor", "by-name", by_rule=by, rotates=True, succeeds=succeeded.id)
     await filling.move("succeeded", lambda lease: lease.succeeded())

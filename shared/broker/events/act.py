@@ -18,7 +18,6 @@ from shared.broker.events.taking import faults_of_taking
 from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.ports import Actor, Ports
-from shared.core.access.policy import PolicyName
 from shared.core.caller import Caller
 from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Forbidden, LeaseholdError, LostRace, Malformed, NotFound, Unreadable, Upstream
@@ -216,7 +215,7 @@ class IssueBy:
             ask=ask,
             delivery=delivery,
             holder=holder,
-            by_rule=PolicyName(self.rule.name),
+            by_rule=self.rule,
             rotates=action.rotate,
             succeeds=self.succeeding,
         )

@@ -27,6 +27,7 @@ from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.scopes import look_for_scopes
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.rules import withhold_faults
+from shared.core.access.policy import PolicyName
 from shared.core.errors import (
     Forbidden,
     Interrupted,
@@ -243,14 +244,14 @@ class _Issuing:
             raise
 
     async def _require_rule(self) -> None:
-        """Raises ``Interrupted`` if an event rule asks that was deleted or disabled meanwhile, or for a lease that was revoked.
+        """Raises ``Interrupted`` if an event rule asks that was deleted or written meanwhile, or for a lease that was revoked.
 
         Whoever deletes the rule and ends what it has issued either sees the lease, which stands, or is seen here.
         """
         ports, wanted = self.ports, self.ask.wanted
         if wanted.by_rule is not None:
-            rule = await ports.event_rules.get(wanted.by_rule)
-            if rule is None or not rule.acts:
+            rule = await ports.event_rules.get(PolicyName(wanted.by_rule.name))
+            if rule is None or rule.version != wanted.by_rule.version:
                 raise Interrupted
         if wanted.succeeds is not None:
             former = await ports.leases.get(wanted.succeeds)

@@ -13,10 +13,10 @@ from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_for_the_first_time, was_never_read
 from shared.broker.rules import require_current
 from shared.core.access.decide import Decision
-from shared.core.access.policy import PolicyName
 from shared.core.caller import Caller
 from shared.core.delivery import DeliveryAsk
 from shared.core.errors import Fault, Malformed, RoleOutdated
+from shared.core.events.event_rule import EventRule
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
@@ -43,8 +43,8 @@ class IssueRequest:
     """Whether and where the caller wants the credential delivered; ``None`` if it does not say."""
     holder: Caller | None = None
     """Who is to hold the lease, if that is not the caller: the caller only lends its right."""
-    by_rule: PolicyName | None = None
-    """The event rule that asks, and that must still be there when the lease stands; ``None`` if a caller asks."""
+    by_rule: EventRule | None = None
+    """The event rule that asks, and that must still be as it is when the lease stands; ``None`` if a caller asks."""
     rotates: bool = False
     """Whether that rule issues its successor before it ends."""
     succeeds: LeaseId | None = None
@@ -113,7 +113,7 @@ def plan(
         key_digest=key.digest if key else "",
         target_digest=target_digest(ports.kinds, role.target),
         asked=wanted.ask.credential,
-        rotating_rule=wanted.by_rule or "" if wanted.rotates else "",
+        rotating_rule=wanted.by_rule.name if wanted.by_rule is not None and wanted.rotates else "",
         succeeds=wanted.succeeds,
         is_unissued=True,
     )

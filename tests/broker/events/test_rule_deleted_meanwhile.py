@@ -11,7 +11,7 @@ from shared.broker.configure.event_rules import delete_event_rule, put_event_rul
 from shared.core.access.policy import PolicyName
 from shared.core.errors import NotFound
 from tests.broker.events.rotating import minutes, rotating
-from tests.broker.events.scenes import active, deliver, document, scene
+from tests.broker.events.scenes import OTHER_APP, active, deliver, document, scene
 from tests.fakes.world import ADMINISTRATOR, BOB, World, request
 
 RULE = PolicyName("sites")
@@ -34,6 +34,12 @@ async def disabling(made: World) -> None:
     await put_event_rule(made.ports, request(BOB), RULE, document() | {"enabled": False})
 
 
+async def replacing(made: World) -> None:
+    """The same, and another rule gets the name: it issues to somebody else."""
+    await deleting(made)
+    await put_event_rule(made.ports, request(BOB), RULE, document(action={"issue": {"role": "jit", "holder": OTHER_APP}}))
+
+
 def calls_of(kind: str) -> tuple[int, int]:
     """The calls of an event that issues, and the one that stores the lease."""
     made = world_of(kind)
@@ -54,6 +60,19 @@ def test_nothing_lives_that_a_deleted_rule_has_issued(kind: str) -> None:
         made.run(partial(deliver, made))
         made.run(partial(minutes, made, 3))
         left += [(ordinal, each.id) for each in active(made)]
+    assert [] == left
+
+
+def test_nothing_lives_that_a_deleted_rule_has_issued_whose_name_another_one_has() -> None:
+    """The name alone does not say which rule it was."""
+    calls, _ = calls_of("granted")
+    left = []
+    for ordinal in range(1, calls + 1):
+        made = world_of("granted")
+        made.calls.meanwhile(len(made.calls.made) + ordinal, partial(replacing, made.coworker()))
+        made.run(partial(deliver, made))
+        made.run(partial(minutes, made, 3))
+        left += [(ordinal, each.id) for each in active(made) if each.known_holder.object_id != OTHER_APP]
     assert [] == left
 
 

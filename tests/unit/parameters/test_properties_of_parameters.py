@@ -25,7 +25,7 @@ from tests.support.full import IS_FULL
 from tests.unit.parameters.subjects import CONTAINER, DEFINITION, IN_SUB, NOBODY, OTHER, STORAGE, SUB, parameters, role
 
 many = settings(
-    max_examples=10_000 if IS_FULL else 500, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=10_000 if IS_FULL else 2_000, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 some_more = settings(max_examples=1_000, deadline=None, database=None)
 
